@@ -1,0 +1,68 @@
+/*
+ * The entry point: registers the module commitlog, its functions and its table-valued functions
+ * with a connection, and keeps what belongs to that connection until SQLite lets go of them all.
+ */
+#define COMMITLOG_EXTENSION_C
+#include "glue.h"
+SQLITE_EXTENSION_INIT1
+
+#define SQLITE_VERSION_OLDEST 3038000 /* OFFSET constraints, sqlite3_error_offset's generation */
+
+#ifdef _WIN32
+#define COMMITLOG_EXPORT __declspec(dllexport)
+#else
+#define COMMITLOG_EXPORT __attribute__((visibility("default")))
+#endif
+
+static void release(void *argument)
+{
+    connection *conn = argument;
+
+    if (--conn->reference_count > 0)
+        return;
+    drop_forget_leftovers(conn);
+    handle_release_temporary_roots(conn);
+    sqlite3_free(conn);
+}
+
+/* SQLite calls release() also when a registration fails. */
+static int register_module(connection *conn, const char *name, const sqlite3_module *module)
+{
+    conn->reference_count++;
+    return sqlite3_create_module_v2(conn->db, name, module, conn, release);
+}
+
+COMMITLOG_EXPORT int sqlite3_commitlog_init(sqlite3 *db, char **ret_message,
+                                            const sqlite3_api_routines *api);
+
+COMMITLOG_EXPORT int sqlite3_commitlog_init(sqlite3 *db, char **ret_message,
+                                            const sqlite3_api_routines *api)
+{
+    connection *conn;
+    int code;
+
+    SQLITE_EXTENSION_INIT2(api);
+    (void)api;
+    if (sqlite3_libversion_number() < SQLITE_VERSION_OLDEST) {
+        *ret_message = sqlite3_mprintf("commitlog needs SQLite 3.38.0 or newer, this is %s",
+                                       sqlite3_libversion());
+        return SQLITE_ERROR;
+    }
+    conn = sqlite3_malloc64(sizeof *conn);
+    if (conn == NULL)
+        return SQLITE_NOMEM;
+    *conn = (connection){.db = db, .reference_count = 1};
+    code = register_module(conn, "commitlog", &table_module);
+    if (code == SQLITE_OK)
+        code = register_module(conn, "commitlog_segments", &segments_module);
+    if (code == SQLITE_OK)
+        code = register_module(conn, "commitlog_dropped_tables", &drop_module);
+    if (code == SQLITE_OK)
+        code = functions_register(conn, release);
+    release(conn);
+#ifdef SQLITE_CORE
+    return code;
+#else
+    return code == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : code;
+#endif
+}

@@ -1,0 +1,279 @@
+/*
+ * Handles: one open log for each log that a connection uses, and where its directory is.
+ *
+ * A database without a file has its logs in a temporary directory. Connections that share such a
+ * database find it through the log's uuid, in a list of the process; with the last of them it goes.
+ */
+#include "glue.h"
+
+#include <string.h>
+
+/* ---- temporary directories ------------------------------------------------------------------- */
+
+typedef struct temporary_root temporary_root;
+
+struct temporary_root {
+    temporary_root *next;
+    connection *conn; /* a row for each connection that uses the directory */
+    uint8_t uuid[COMMITLOG_UUID_BYTES];
+    uint64_t process_generation;
+    char path[512];
+};
+
+/* Of the process; under SQLITE_MUTEX_STATIC_APP1. */
+static temporary_root *temporary_roots;
+
+static temporary_root *find_root(const connection *conn, const uint8_t *uuid)
+{
+    for (temporary_root *at = temporary_roots; at != NULL; at = at->next)
+        if (memcmp(at->uuid, uuid, sizeof at->uuid) == 0 && (conn == NULL || at->conn == conn))
+            return at;
+    return NULL;
+}
+
+/* The temporary directory of a log, made if this process has none. */
+static status temporary_root_path(connection *conn, const uint8_t *uuid, char **ret_path,
+                                  failure *why)
+{
+    sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP1);
+    temporary_root *own, *made = sqlite3_malloc64(sizeof *made);
+    const temporary_root *any;
+    status result = STATUS_OK;
+
+    if (made == NULL)
+        return fail(why, STATUS_NO_MEMORY, "out of memory");
+    sqlite3_mutex_enter(mutex);
+    own = find_root(conn, uuid);
+    any = find_root(NULL, uuid);
+    if (own == NULL) {
+        memset(made, 0, sizeof *made);
+        made->conn = conn;
+        memcpy(made->uuid, uuid, sizeof made->uuid);
+        made->process_generation = commitlog_process_generation();
+        if (any != NULL)
+            memcpy(made->path, any->path, sizeof made->path);
+        else
+            result = commitlog_make_temporary_root(made->path, sizeof made->path, why);
+        if (result == STATUS_OK) {
+            made->next = temporary_roots;
+            temporary_roots = own = made;
+            made = NULL;
+        }
+    }
+    if (own != NULL && (*ret_path = sqlite3_mprintf("%s", own->path)) == NULL)
+        result = fail(why, STATUS_NO_MEMORY, "out of memory");
+    sqlite3_mutex_leave(mutex);
+    sqlite3_free(made);
+    return result;
+}
+
+void handle_release_temporary_roots(connection *conn)
+{
+    sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP1);
+
+    sqlite3_mutex_enter(mutex);
+    for (temporary_root **link = &temporary_roots; *link != NULL;) {
+        temporary_root *at = *link;
+        if (at->conn != conn) {
+            link = &at->next;
+            continue;
+        }
+        *link = at->next;
+        /* A child of fork() must not take its parent's log away. */
+        if (find_root(NULL, at->uuid) == NULL &&
+            at->process_generation == commitlog_process_generation())
+            commitlog_remove_temporary_root(at->path);
+        sqlite3_free(at);
+    }
+    sqlite3_mutex_leave(mutex);
+}
+
+status handle_locate(connection *conn, const char *schema,
+                     const uint8_t uuid[COMMITLOG_UUID_BYTES], char **ret_root_path,
+                     char **ret_database_path, failure *why)
+{
+    const char *file = sqlite3_db_filename(conn->db, schema);
+
+    *ret_database_path = NULL;
+    if (file == NULL || file[0] == '\0')
+        return temporary_root_path(conn, uuid, ret_root_path, why);
+    *ret_root_path = sqlite3_mprintf("%s-commitlog", file);
+    *ret_database_path = sqlite3_mprintf("%s", file);
+    if (*ret_root_path == NULL || *ret_database_path == NULL) {
+        sqlite3_free(*ret_root_path);
+        sqlite3_free(*ret_database_path);
+        return fail(why, STATUS_NO_MEMORY, "out of memory");
+    }
+    return STATUS_OK;
+}
+
+/* ---- handles --------------------------------------------------------------------------------- */
+
+static status segment_at(void *context, uint64_t offset, commitlog_segment *ret, failure *why)
+{
+    return store_segment_at(context, offset, ret, why);
+}
+
+static commitlog_options core_options(const log_options *options)
+{
+    return (commitlog_options){.segment_bytes = (uint64_t)options->segment_bytes,
+                               .segment_ms = options->segment_ms,
+                               .max_message_bytes = (uint64_t)options->max_message_bytes};
+}
+
+/* Open handle->core for handle->uuid. */
+static status open_core(log_handle *handle, failure *why)
+{
+    commitlog_catalog catalog = {handle, segment_at};
+    commitlog_options options = core_options(&handle->options);
+    commitlog_location where = {
+        .read_only = sqlite3_db_readonly(handle->conn->db, handle->schema) == 1};
+    char *root_path = NULL, *database_path = NULL;
+    status result = handle_locate(handle->conn, handle->schema, handle->uuid, &root_path,
+                                  &database_path, why);
+
+    if (result != STATUS_OK)
+        return result;
+    sqlite3_free(handle->root_path);
+    sqlite3_free(handle->database_path);
+    handle->root_path = root_path;
+    handle->database_path = database_path;
+    where.root_path = root_path;
+    where.database_path = database_path;
+    memcpy(where.uuid, handle->uuid, sizeof where.uuid);
+    return commitlog_open(NULL, &where, &options, &catalog, &handle->core, why);
+}
+
+static void handle_free(log_handle *handle)
+{
+    store_finalize(handle);
+    commitlog_close(handle->core);
+    sqlite3_free(handle->collectable);
+    sqlite3_free(handle->schema);
+    sqlite3_free(handle->name);
+    sqlite3_free(handle->root_path);
+    sqlite3_free(handle->database_path);
+    sqlite3_free(handle);
+}
+
+void handle_put(log_handle *handle)
+{
+    if (handle == NULL || --handle->reference_count > 0)
+        return;
+    for (log_handle **link = &handle->conn->handles; *link != NULL; link = &(*link)->next) {
+        if (*link == handle) {
+            *link = handle->next;
+            break;
+        }
+    }
+    handle_free(handle);
+}
+
+static log_handle *find_handle(connection *conn, const char *schema, const uint8_t *uuid)
+{
+    for (log_handle *at = conn->handles; at != NULL; at = at->next)
+        if (memcmp(at->uuid, uuid, sizeof at->uuid) == 0 &&
+            sqlite3_stricmp(at->schema, schema) == 0)
+            return at;
+    return NULL;
+}
+
+/* An instance of the table under another name or with other options has come: it knows best. */
+static status refresh(log_handle *handle, const char *name, const log_options *options,
+                      failure *why)
+{
+    commitlog_options for_core = core_options(options);
+
+    handle->options = *options;
+    commitlog_set_options(handle->core, &for_core);
+    if (strcmp(handle->name, name) != 0) {
+        char *copy = sqlite3_mprintf("%s", name);
+        if (copy == NULL)
+            return fail(why, STATUS_NO_MEMORY, "out of memory");
+        store_finalize(handle);
+        sqlite3_free(handle->name);
+        handle->name = copy;
+    }
+    return STATUS_OK;
+}
+
+status handle_get(connection *conn, const char *schema, const char *name,
+                  const log_options *options, log_handle **ret, failure *why)
+{
+    uint8_t uuid[COMMITLOG_UUID_BYTES];
+    log_handle *handle;
+    status result = store_read_uuid(conn->db, schema, name, uuid, why);
+
+    if (result == STATUS_NOT_FOUND)
+        return fail(why, STATUS_DAMAGED, "the log's tables: %s_config is missing", name);
+    if (result != STATUS_OK)
+        return result;
+    handle = find_handle(conn, schema, uuid);
+    if (handle != NULL) {
+        result = refresh(handle, name, options, why);
+        if (result != STATUS_OK)
+            return result;
+        handle->reference_count++;
+        *ret = handle;
+        return STATUS_OK;
+    }
+    handle = sqlite3_malloc64(sizeof *handle);
+    if (handle == NULL)
+        return fail(why, STATUS_NO_MEMORY, "out of memory");
+    memset(handle, 0, sizeof *handle);
+    handle->conn = conn;
+    handle->reference_count = 1;
+    handle->wants_drop_check = 1;
+    handle->options = *options;
+    handle->known_records = 1000000;
+    memcpy(handle->uuid, uuid, sizeof handle->uuid);
+    handle->schema = sqlite3_mprintf("%s", schema);
+    handle->name = sqlite3_mprintf("%s", name);
+    result = handle->schema != NULL && handle->name != NULL
+                 ? open_core(handle, why)
+                 : fail(why, STATUS_NO_MEMORY, "out of memory");
+    if (result != STATUS_OK) {
+        handle_free(handle);
+        return result;
+    }
+    handle->next = conn->handles;
+    conn->handles = handle;
+    *ret = handle;
+    return STATUS_OK;
+}
+
+status handle_reopen(log_handle *handle, failure *why)
+{
+    uint8_t uuid[COMMITLOG_UUID_BYTES], old_uuid[COMMITLOG_UUID_BYTES];
+    commitlog *old = handle->core;
+    status result =
+        store_read_uuid(handle->conn->db, handle->schema, handle->name, uuid, why);
+
+    if (result != STATUS_OK || memcmp(uuid, handle->uuid, sizeof uuid) == 0)
+        return result;
+    memcpy(old_uuid, handle->uuid, sizeof old_uuid);
+    memcpy(handle->uuid, uuid, sizeof uuid);
+    result = open_core(handle, why);
+    if (result == STATUS_OK)
+        commitlog_close(old);
+    else
+        memcpy(handle->uuid, old_uuid, sizeof old_uuid);
+    return result;
+}
+
+status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why)
+{
+    failure cause = {STATUS_OK, ""};
+    status result = store_read_state(handle, ret, &cause);
+
+    if (result == STATUS_DAMAGED && handle->conn->cursor_count == 0 &&
+        !commitlog_in_transaction(handle->core)) {
+        result = handle_reopen(handle, why);
+        if (result == STATUS_OK)
+            result = store_read_state(handle, ret, &cause);
+    }
+    if (result != STATUS_OK)
+        return fail(why, result, "%s", cause.text);
+    handle->known_records = (sqlite3_int64)(ret->end_offset - ret->log_start_offset);
+    return STATUS_OK;
+}
