@@ -6,8 +6,8 @@
 #
 #   FILE      Any text file; a web server's access log is recognised. Default: the source of this
 #             project, as lines "path text".
-#   DATABASE  Default: quickstart.db in the current directory. If it already has a log, the file is
-#             appended to it: nothing is ever overwritten.
+#   DATABASE  Default: FILE's name and .db, in the current directory; without FILE, quickstart.db.
+#             If it already has a log, the file is appended to it: nothing is ever overwritten.
 #
 # A record's value is the line without its newline, byte for byte, which is checked at the end; its
 # key is the line's first word. Prints the SQL as it runs it.
@@ -29,7 +29,9 @@ absolute() {
 [ $# -le 2 ] || die "usage: sql/quickstart.sh [FILE] [DATABASE]"
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 [ -d "$(dirname "${2:-.}")" ] || die "no such directory: $(dirname "$2")"
-database=$(absolute "${2:-quickstart.db}")
+# A database for each file, so that trying another does not mix them.
+name=${1:+$(basename "$1").db}
+database=$(absolute "${2:-${name:-quickstart.db}}")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

@@ -113,6 +113,8 @@ value value_random(world *w, size_t bytes_max);
 void query_start(query *q);
 void query_free(query *q);
 char *query_text(query *q);
+/* The text with every parameter replaced by its value. */
+char *query_expanded(const char *sql, const query *q);
 /* Append a literal or a bound parameter for `v`; takes ownership. */
 void query_value(world *w, query *q, value v);
 void random_literal(world *w, query *q, const char *column);
@@ -129,7 +131,7 @@ const char *random_pick(world *w, const char *const *choices, size_t choice_coun
 result run_statement(sqlite3 *db, const char *sql, const query *q);
 void result_free(result *r);
 void result_sort(result *r);
-void record_history(world *w, pair *p, const char *sql);
+void record_history(world *w, pair *p, const char *sql, const query *q);
 _Noreturn void mismatch(world *w, pair *p, const char *sql, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Fail the run unless the codes agree. */

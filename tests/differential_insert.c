@@ -47,7 +47,7 @@ static outcome insert_both(world *w, pair *p, const char *clause, const char *co
     int64_t last_before = sqlite3_last_insert_rowid(p->log);
     int64_t earliest_ms = driver_wall_ms();
 
-    record_history(w, p, sql);
+    record_history(w, p, sql, q);
     result log = run_statement(p->log, sql, q);
     int64_t log_changes = sqlite3_changes(p->log);
     int64_t log_last = sqlite3_last_insert_rowid(p->log);
@@ -358,7 +358,7 @@ outcome kind_append_function(world *w, pair *p)
     char *sql = sqlite3_mprintf("SELECT commitlog_append('%s%s', %s)",
                                 prng_chance(&w->random, 30) ? "main." : "", w->name, arguments);
     char *source = sqlite3_mprintf("VALUES (%s)", arguments);
-    record_history(w, p, sql);
+    record_history(w, p, sql, &q);
     result log = run_statement(p->log, sql, &q);
     result oracle = oracle_insert(w, p, "", "key, value", source, &q, &changes, &offset);
     compare_codes(w, p, sql, &log, &oracle);

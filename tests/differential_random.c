@@ -146,6 +146,27 @@ static void append_literal(query *q, const value *v)
     }
 }
 
+char *query_expanded(const char *sql, const query *q)
+{
+    query expanded;
+
+    query_start(&expanded);
+    for (const char *at = sql; *at != '\0'; at++) {
+        /* No literal made here holds a question mark. */
+        if (*at != '?' || q == NULL) {
+            sqlite3_str_appendchar(expanded.sql, 1, *at);
+            continue;
+        }
+        char *end;
+        long number = strtol(at + 1, &end, 10);
+        append_literal(&expanded, &q->binds[number - 1]);
+        at = end - 1;
+    }
+    char *text = query_text(&expanded);
+    query_free(&expanded);
+    return text;
+}
+
 void query_value(world *w, query *q, value v)
 {
     if (q->bind_count < BIND_MAX && prng_chance(&w->random, 30)) {

@@ -156,18 +156,20 @@ outcome outcome_of(int code)
                                  : OUTCOME_REFUSED;
 }
 
-void record_history(world *w, pair *p, const char *sql)
+void record_history(world *w, pair *p, const char *sql, const query *q)
 {
     char **place = &w->history[w->history_count++ % HISTORY_MAX];
+    char *text = query_expanded(sql, q);
 
     sqlite3_free(*place);
     *place =
         sqlite3_mprintf("/* %llu, connection %d */ %.400s%s;", (unsigned long long)w->statement,
-                        (int)(p - w->pairs), sql, strlen(sql) > 400 ? "..." : "");
+                        (int)(p - w->pairs), text, strlen(text) > 400 ? "..." : "");
     if (w->trace) {
-        printf("/* %" PRIu64 ", connection %d */ %s;\n", w->statement, (int)(p - w->pairs), sql);
+        printf("/* %" PRIu64 ", connection %d */ %s;\n", w->statement, (int)(p - w->pairs), text);
         fflush(stdout);
     }
+    sqlite3_free(text);
 }
 
 static void print_row(const char *side, const result *r, size_t number)
@@ -263,7 +265,7 @@ outcome compare_query(world *w, pair *p, query *q)
 {
     char *sql = query_text(q);
 
-    record_history(w, p, sql);
+    record_history(w, p, sql, q);
     result log = run_statement(p->log, sql, q);
     result oracle = run_statement(p->oracle, sql, q);
     compare_codes(w, p, sql, &log, &oracle);

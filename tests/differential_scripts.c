@@ -99,7 +99,7 @@ void world_close(world *w)
 
 static void both_must(world *w, pair *p, const char *sql)
 {
-    record_history(w, p, sql);
+    record_history(w, p, sql, NULL);
     driver_must(p->log, "%s", sql);
     driver_must(p->oracle, "%s", sql);
 }
@@ -152,7 +152,7 @@ outcome kind_reopen(world *w, pair *p)
     }
     close_others(w);
     close_pair(&w->pairs[0]);
-    record_history(w, &w->pairs[0], "-- all connections are closed and opened again");
+    record_history(w, &w->pairs[0], "-- all connections are closed and opened again", NULL);
     open_pair(w, &w->pairs[0]);
     /* The first statement of a fresh connection is as often a write as a read. */
     if (prng_chance(&w->random, 50)) {
@@ -216,7 +216,7 @@ outcome kind_journal_mode(world *w, pair *p)
     close_others(w);
     w->journal_mode = RANDOM_OF(w, modes);
     char *sql = sqlite3_mprintf("PRAGMA journal_mode = %s", w->journal_mode);
-    record_history(w, p, sql);
+    record_history(w, p, sql, NULL);
     sqlite3_free(sql);
     set_journal_mode(w, p->log, w->journal_mode);
     set_journal_mode(w, p->oracle, w->journal_mode);
@@ -238,7 +238,7 @@ outcome kind_journal_off(world *w, pair *p)
     set_journal_mode(w, p->log, "off");
     sql =
         sqlite3_mprintf("INSERT INTO %s(value) VALUES ('never') /* journal_mode = OFF */", w->name);
-    record_history(w, p, sql);
+    record_history(w, p, sql, NULL);
     result log = run_statement(p->log, sql, NULL);
     if (log.code != SQLITE_ERROR && log.code != SQLITE_MISUSE) {
         mismatch(w, p, sql, "the log returned %d (%s), expected a refusal", log.code, log.message);
@@ -258,7 +258,7 @@ outcome kind_drop_rollback(world *w, pair *p)
     if (prng_chance(&w->random, 70)) {
         insert_some(w, p);
     }
-    record_history(w, p, "-- DROP TABLE, CREATE it again, fill it");
+    record_history(w, p, "-- DROP TABLE, CREATE it again, fill it", NULL);
     driver_must(p->log, "DROP TABLE %s", w->name);
     if (prng_chance(&w->random, 70)) {
         driver_must(p->log, w->create, w->name);
@@ -308,7 +308,7 @@ outcome kind_segments(world *w, pair *p)
     unsigned active_count = 0;
     int code;
 
-    record_history(w, p, text);
+    record_history(w, p, text, NULL);
     sqlite3_stmt *statement = driver_prepare(p->log, text);
     sqlite3_free(text);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {

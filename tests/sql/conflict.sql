@@ -5,7 +5,6 @@
 .nullvalue NULL
 CREATE VIRTUAL TABLE x USING commitlog;
 CREATE TABLE t(offset INTEGER PRIMARY KEY, timestamp INTEGER, key, value, headers TEXT);
-CREATE TEMP TABLE marks(n INTEGER PRIMARY KEY, what);
 
 .print -- compare-and-append: the right offset, too low, too high, negative; through rowid too
 INSERT INTO x(offset, value) VALUES (0, 'zero');
@@ -260,7 +259,11 @@ INSERT INTO orders SELECT offset + 1000, 'from the log ' || offset, NULL FROM mu
 SELECT id, item FROM orders WHERE id >= 1000;
 SELECT offset, key, value FROM outbox ORDER BY offset DESC LIMIT 3;
 
-.print -- RETURNING, UPSERT on the log: refused by SQLite
+.print -- RETURNING knows no offset, or is refused by SQLite; UPSERT is refused by SQLite
+INSERT INTO multi(value) VALUES ('returning') RETURNING offset, value;
+SELECT offset = last_insert_rowid(), value FROM multi ORDER BY offset DESC LIMIT 1;
+DELETE FROM multi WHERE offset = 0 RETURNING offset;
+SELECT min(offset) FROM multi;
 INSERT INTO multi(value) VALUES ('r') ON CONFLICT DO NOTHING;
 INSERT INTO multi(value) VALUES ('r') ON CONFLICT(offset) DO UPDATE SET value = 1;
 

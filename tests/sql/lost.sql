@@ -1,6 +1,7 @@
 -- A log that is not there: databases copied, moved, or restored without their directory, by cp,
 -- VACUUM INTO, .dump and mv. Nothing reads as empty, nothing is appended, errors name the
--- directory; commitlog_adopt() takes over on purpose. Then the database with its directory, moved: all there.
+-- directory; commitlog_adopt() takes over on purpose. Then the database with its directory, moved:
+-- all there.
 .nullvalue NULL
 CREATE VIRTUAL TABLE x USING commitlog(file_delete_delay_ms=0);
 CREATE VIRTUAL TABLE never_used USING commitlog;

@@ -100,7 +100,6 @@ CREATE VIRTUAL TABLE bad USING commitlog(colour='red');
 CREATE VIRTUAL TABLE bad USING commitlog('64KiB');
 CREATE VIRTUAL TABLE bad USING commitlog(segment_bytes);
 CREATE VIRTUAL TABLE bad USING commitlog(key, value);
-CREATE VIRTUAL TABLE bad USING commitlog(segment_bytes=4096,);
 
 .print -- bad values
 CREATE VIRTUAL TABLE bad USING commitlog(segment_bytes=);

@@ -1,6 +1,6 @@
 -- EXPLAIN QUERY PLAN: the plan in words, and no sorter ("USE TEMP B-TREE") where the log is in
--- order already. A plan that loses its seek or gains a sorter shows here and nowhere else: the rows would
--- be right.
+-- order already. A plan that loses its seek or gains a sorter shows here and nowhere else: the
+-- rows would be right.
 .nullvalue NULL
 CREATE VIRTUAL TABLE x USING commitlog(segment_bytes=4096);
 CREATE TABLE t(id INTEGER PRIMARY KEY, pos, v);

@@ -421,6 +421,23 @@ COMMIT;
 INSERT INTO x(value) VALUES ('second'); INSERT INTO t(v) VALUES ('second');
 SELECT same, (SELECT count(*) FROM x WHERE value IN ('first', 'second')) FROM agree;
 
+.print -- exclusive locking, WAL and not
+.connection 1
+.open :memory:
+.connection 0
+PRAGMA locking_mode = EXCLUSIVE;
+BEGIN;
+INSERT INTO x(value) VALUES ('gone'); INSERT INTO t(v) VALUES ('gone');
+ROLLBACK;
+INSERT INTO x(value) VALUES ('exclusive'); INSERT INTO t(v) VALUES ('exclusive');
+SELECT same FROM agree;
+PRAGMA journal_mode = DELETE;
+INSERT INTO x(value) VALUES ('exclusive'); INSERT INTO t(v) VALUES ('exclusive');
+SELECT same FROM agree;
+PRAGMA locking_mode = NORMAL;
+SELECT same FROM agree;
+PRAGMA journal_mode = WAL;
+
 .print -- read-only: query_only, mode=ro, SELECT works and INSERT does not
 PRAGMA query_only = ON;
 SELECT same FROM agree;

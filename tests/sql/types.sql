@@ -42,7 +42,7 @@ SELECT typeof(value), count(*) FROM x GROUP BY 1;
 SELECT typeof(value), count(*) FROM t GROUP BY 1;
 
 .print -- a few by eye
-SELECT offset, typeof(key), quote(value) FROM x WHERE offset < 34;
+SELECT offset, typeof(key), quote(value) FROM x WHERE offset < 34 AND typeof(value) <> 'real';
 SELECT offset, typeof(value), hex(value), length(value) FROM x WHERE offset BETWEEN 35 AND 52;
 
 .print -- comparisons with the values themselves, no affinity applied
@@ -58,7 +58,7 @@ SELECT (SELECT count(*) FROM (SELECT DISTINCT value FROM x)),
 SELECT (SELECT group_concat(offset) FROM (SELECT offset FROM x ORDER BY value, key, offset))
     = (SELECT group_concat(offset) FROM (SELECT offset FROM t ORDER BY value, key, offset));
 SELECT quote(max(value)) IS (SELECT quote(max(value)) FROM t), hex(max(value)) FROM x;
-SELECT quote(min(value)) IS (SELECT quote(min(value)) FROM t), quote(min(value)) FROM x;
+SELECT quote(min(value)) IS (SELECT quote(min(value)) FROM t), typeof(min(value)) FROM x;
 
 .print -- the same after a rotation, and after the database is opened again
 INSERT INTO x(x) VALUES ('rotate');
@@ -177,7 +177,7 @@ INSERT INTO h(headers) VALUES ('null');
 INSERT INTO h(headers) VALUES ('{"u":"\u00e9 ü \ud83d\ude42 \"\\\/\b\f\n\r\t"}');
 INSERT INTO h(headers) VALUES (json_object('made', json_array(1, 2)));
 INSERT INTO h(headers) VALUES (NULL);
-SELECT offset, typeof(headers), headers, json_valid(headers) FROM h;
+SELECT offset, typeof(headers), headers, ifnull(json_valid(headers), 0) FROM h;
 SELECT headers ->> '$.trace' FROM h WHERE offset = 1;
 .print -- ... and what is not
 INSERT INTO h(headers) VALUES ('');
