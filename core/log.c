@@ -12,7 +12,7 @@
 
 /* Segments kept mapped while nobody reads them, and mappings kept because the caller may hold
  * pointers into them. Beyond the second, readers hand out copies. */
-#define CACHED_SEGMENTS_MAX 4u
+#define CACHED_SEGMENTS_MAX 8u
 #define RETIRED_SEGMENTS_MAX 1024u
 
 static char *copy_text(const char *text)
@@ -229,12 +229,30 @@ static void shrink_cache(commitlog *log, unsigned most)
     }
 }
 
-status log_get_segment(commitlog *log, const commitlog_segment *row, segment **ret, failure *why)
+/* Count a reader in, and let the segment be the most recently used. */
+static segment *use(commitlog *log, segment *seg)
+{
+    seg->next = log->cached;
+    log->cached = seg;
+    log->cached_count++;
+    seg->reader_count++;
+    shrink_cache(log, CACHED_SEGMENTS_MAX);
+    return seg;
+}
+
+segment *log_find_segment(commitlog *log, const commitlog_segment *row)
 {
     segment *seg = take(&log->cached, &log->cached_count, row);
 
     if (seg == NULL)
         seg = take(&log->retired, &log->retired_count, row);
+    return seg != NULL ? use(log, seg) : NULL;
+}
+
+status log_get_segment(commitlog *log, const commitlog_segment *row, segment **ret, failure *why)
+{
+    segment *seg = log_find_segment(log, row);
+
     if (seg == NULL) {
         status result = log_open_directory(log, false, why);
         if (result == STATUS_OK)
@@ -242,12 +260,8 @@ status log_get_segment(commitlog *log, const commitlog_segment *row, segment **r
                                   log->options.segment_bytes, &seg, why);
         if (result != STATUS_OK)
             return result;
+        seg = use(log, seg);
     }
-    seg->next = log->cached;
-    log->cached = seg;
-    log->cached_count++;
-    seg->reader_count++;
-    shrink_cache(log, CACHED_SEGMENTS_MAX);
     *ret = seg;
     return STATUS_OK;
 }

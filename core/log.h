@@ -108,7 +108,9 @@ status log_open_directory(commitlog *log, bool create, failure *why) STATUS_MUST
  * whoever made them may have died before it could. */
 status log_sync_directories(commitlog *log, failure *why) STATUS_MUST_CHECK;
 
-/* Get a segment for a reader; each get is paired with a put. Failures of segment_open(). */
+/* Get a segment for a reader; each get is paired with a put. Failures of segment_open(). The first
+ * answers NULL for one that is not mapped. */
+segment *log_find_segment(commitlog *log, const commitlog_segment *row);
 status log_get_segment(commitlog *log, const commitlog_segment *row, segment **ret,
                        failure *why) STATUS_MUST_CHECK;
 void log_put_segment(commitlog *log, segment *seg);

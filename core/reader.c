@@ -64,33 +64,6 @@ static void unpin(commitlog *log)
 
 /* ---- readers --------------------------------------------------------------------------------- */
 
-status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
-                             commitlog_reader **ret_reader, failure *why)
-{
-    commitlog_reader *reader = calloc(1, sizeof *reader);
-    bool is_staged = log->txn.is_open && first >= txn_staged_offset(log);
-    status result = STATUS_OK;
-
-    if (reader == NULL)
-        return fail(why, STATUS_NO_MEMORY, "out of memory");
-    if (first < end && !is_staged) {
-        result = log_open_directory(log, false, why);
-        if (result == STATUS_OK)
-            result = pin(log, first, why);
-    }
-    if (result != STATUS_OK) {
-        free(reader);
-        return result;
-    }
-    reader->log = log;
-    reader->first = first;
-    reader->end = end;
-    reader->next = log->readers;
-    log->readers = reader;
-    *ret_reader = reader;
-    return STATUS_OK;
-}
-
 void commitlog_reader_close(commitlog_reader *reader)
 {
     commitlog *log = reader->log;
@@ -188,6 +161,51 @@ static status enter_segment(commitlog_reader *reader, uint64_t offset, failure *
     reader->seg = seg;
     reader->row = row;
     reader->next_offset = UINT64_MAX;
+    return STATUS_OK;
+}
+
+/* A range within one segment that is mapped needs no pin: the mapping keeps the bytes. */
+static bool stand_in_mapped_segment(commitlog_reader *reader)
+{
+    commitlog_segment row;
+    segment *seg;
+
+    if (commitlog_reader_segment(reader, reader->first, &row, NULL) != STATUS_OK ||
+        reader->end - row.base_offset > row.record_count)
+        return false;
+    seg = log_find_segment(reader->log, &row);
+    if (seg == NULL)
+        return false;
+    reader->seg = seg;
+    reader->row = row;
+    reader->next_offset = UINT64_MAX;
+    return true;
+}
+
+status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
+                             commitlog_reader **ret_reader, failure *why)
+{
+    commitlog_reader *reader = calloc(1, sizeof *reader);
+    bool is_staged = log->txn.is_open && first >= txn_staged_offset(log);
+    status result = STATUS_OK;
+
+    if (reader == NULL)
+        return fail(why, STATUS_NO_MEMORY, "out of memory");
+    reader->log = log;
+    reader->first = first;
+    reader->end = end;
+    if (first < end && !is_staged && !stand_in_mapped_segment(reader)) {
+        result = log_open_directory(log, false, why);
+        if (result == STATUS_OK)
+            result = pin(log, first, why);
+    }
+    if (result != STATUS_OK) {
+        free(reader);
+        return result;
+    }
+    reader->next = log->readers;
+    log->readers = reader;
+    *ret_reader = reader;
     return STATUS_OK;
 }
 

@@ -145,6 +145,8 @@ void store_finalize(log_handle *handle);
 
 /* ---- handle.c -------------------------------------------------------------------------------- */
 
+#define HANDLE_CACHED_ROWS 8u
+
 /*
  * One open log of a connection. After a change of the schema within a transaction SQLite makes a
  * second instance of the table while the first is still part of the transaction; both share this.
@@ -163,6 +165,13 @@ struct log_handle {
     sqlite3_stmt *statements[STATEMENT_COUNT];
     sqlite3_int64 known_records; /* for the planner */
 
+    /* What the tables said, good as long as SQLite's data version stays what it was. */
+    unsigned cache_version;
+    int has_cached_state;
+    commitlog_state cached_state;
+    commitlog_segment cached_rows[HANDLE_CACHED_ROWS];
+    unsigned cached_row_count; /* ever; the oldest is overwritten */
+
     /* The transaction, beyond what core keeps of it. */
     uint64_t stored_start_offset, stored_end_offset; /* as the tables had them at the beginning */
     int wants_drop_check;         /* dropped tables and files are to be looked for */
@@ -177,6 +186,9 @@ void handle_put(log_handle *handle);
 
 /* The tables have another uuid than the handle: open the log that is meant now. */
 status handle_reopen(log_handle *handle, failure *why) STATUS_MUST_CHECK;
+
+/* Remember nothing of what the tables said. */
+void handle_forget(log_handle *handle);
 
 /* store_read_state(), and if another connection has adopted the log meanwhile, once more. */
 status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why) STATUS_MUST_CHECK;

@@ -107,12 +107,54 @@ status handle_locate(connection *conn, const char *schema,
     return STATUS_OK;
 }
 
-/* ---- handles --------------------------------------------------------------------------------- */
+/* ---- what the tables said -------------------------------------------------------------------- */
+
+/*
+ * May what was read from the tables be remembered, and is what is remembered still what they say?
+ * The data version changes with every commit, of this connection or another, that the present read
+ * transaction sees; not with changes that are not committed yet, so a writing one remembers nothing.
+ */
+static int is_cacheable(log_handle *handle)
+{
+    sqlite3 *db = handle->conn->db;
+    unsigned version = 0;
+
+    if (sqlite3_txn_state(db, handle->schema) != SQLITE_TXN_READ ||
+        sqlite3_file_control(db, handle->schema, SQLITE_FCNTL_DATA_VERSION, &version) != SQLITE_OK)
+        return 0;
+    if (handle->cache_version != version) {
+        handle->cache_version = version;
+        handle_forget(handle);
+    }
+    return 1;
+}
+
+void handle_forget(log_handle *handle)
+{
+    handle->has_cached_state = 0;
+    handle->cached_row_count = 0;
+}
 
 static status segment_at(void *context, uint64_t offset, commitlog_segment *ret, failure *why)
 {
-    return store_segment_at(context, offset, ret, why);
+    log_handle *handle = context;
+    int cacheable = is_cacheable(handle);
+    status result;
+
+    for (unsigned i = 0; cacheable && i < HANDLE_CACHED_ROWS && i < handle->cached_row_count; i++) {
+        const commitlog_segment *row = &handle->cached_rows[i];
+        if (offset >= row->base_offset && offset - row->base_offset < row->record_count) {
+            *ret = *row;
+            return STATUS_OK;
+        }
+    }
+    result = store_segment_at(handle, offset, ret, why);
+    if (result == STATUS_OK && cacheable)
+        handle->cached_rows[handle->cached_row_count++ % HANDLE_CACHED_ROWS] = *ret;
+    return result;
 }
+
+/* ---- handles --------------------------------------------------------------------------------- */
 
 static commitlog_options core_options(const log_options *options)
 {
@@ -254,6 +296,7 @@ status handle_reopen(log_handle *handle, failure *why)
     memcpy(old_uuid, handle->uuid, sizeof old_uuid);
     memcpy(handle->uuid, uuid, sizeof uuid);
     result = open_core(handle, why);
+    handle_forget(handle);
     if (result == STATUS_OK)
         commitlog_close(old);
     else
@@ -264,8 +307,14 @@ status handle_reopen(log_handle *handle, failure *why)
 status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why)
 {
     failure cause = {STATUS_OK, ""};
-    status result = store_read_state(handle, ret, &cause);
+    int cacheable = is_cacheable(handle);
+    status result;
 
+    if (cacheable && handle->has_cached_state) {
+        *ret = handle->cached_state;
+        return STATUS_OK;
+    }
+    result = store_read_state(handle, ret, &cause);
     if (result == STATUS_DAMAGED && handle->conn->cursor_count == 0 &&
         !commitlog_in_transaction(handle->core)) {
         result = handle_reopen(handle, why);
@@ -274,6 +323,8 @@ status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why)
     }
     if (result != STATUS_OK)
         return fail(why, result, "%s", cause.text);
+    handle->cached_state = *ret;
+    handle->has_cached_state = cacheable;
     handle->known_records = (sqlite3_int64)(ret->end_offset - ret->log_start_offset);
     return STATUS_OK;
 }

@@ -360,6 +360,8 @@ outcome kind_append_function(world *w, pair *p)
     char *source = sqlite3_mprintf("VALUES (%s)", arguments);
     record_history(w, p, sql, &q);
     result log = run_statement(p->log, sql, &q);
+    /* It reads before it writes, and so takes a snapshot even where the write is then refused. */
+    oracle_peek(p, 0, "SELECT next FROM log_end");
     result oracle = oracle_insert(w, p, "", "key, value", source, &q, &changes, &offset);
     compare_codes(w, p, sql, &log, &oracle);
     if (log.code == SQLITE_OK) {
