@@ -265,6 +265,10 @@ status commitlog_reader_get(commitlog_reader *reader, uint64_t offset, commitlog
 status commitlog_reader_segment(commitlog_reader *reader, uint64_t offset, commitlog_segment *ret,
                                 failure *why) STATUS_MUST_CHECK;
 
+/* The log starts at `offset` now: segments before it need not stay mapped. (The segment that holds
+ * the start may go, too; it is mapped again when it is read.) */
+void commitlog_forget_before(commitlog *log, uint64_t offset);
+
 /* Are segments mapped only because the caller may hold bytes of found records? */
 bool commitlog_holds_mappings(const commitlog *log);
 

@@ -12,8 +12,12 @@
 
 /* Segments kept mapped while nobody reads them, and mappings kept because the caller may hold
  * pointers into them. Beyond the second, readers hand out copies. */
-#define CACHED_SEGMENTS_MAX 8u
+#define CACHED_SEGMENTS_MAX 32u
 #define RETIRED_SEGMENTS_MAX 1024u
+
+/* Marks of verification take a 64th of what was read. Beyond this, the least recently used segments
+ * lose theirs, and what is read of them again is verified again. */
+#define MARK_BYTES_MAX ((size_t)8 << 20)
 
 static char *copy_text(const char *text)
 {
@@ -220,6 +224,7 @@ static void shrink_cache(commitlog *log, unsigned most)
         *victim = seg->next;
         log->cached_count--;
         if (seg->has_handed_out) {
+            segment_forget_marks(seg);
             seg->next = log->retired;
             log->retired = seg;
             log->retired_count++;
@@ -227,6 +232,20 @@ static void shrink_cache(commitlog *log, unsigned most)
             segment_close(seg);
         }
     }
+}
+
+static void shed_marks(commitlog *log)
+{
+    segment *oldest;
+
+    do {
+        oldest = NULL;
+        for (segment *seg = log->cached; seg != NULL; seg = seg->next)
+            if (seg->has_marks && seg->reader_count == 0)
+                oldest = seg;
+        if (oldest != NULL)
+            segment_forget_marks(oldest);
+    } while (oldest != NULL && log->mark_bytes > MARK_BYTES_MAX);
 }
 
 /* Count a reader in, and let the segment be the most recently used. */
@@ -237,6 +256,8 @@ static segment *use(commitlog *log, segment *seg)
     log->cached_count++;
     seg->reader_count++;
     shrink_cache(log, CACHED_SEGMENTS_MAX);
+    if (log->mark_bytes > MARK_BYTES_MAX)
+        shed_marks(log);
     return seg;
 }
 
@@ -257,7 +278,7 @@ status log_get_segment(commitlog *log, const commitlog_segment *row, segment **r
         status result = log_open_directory(log, false, why);
         if (result == STATUS_OK)
             result = segment_open(log->os, log->directory, !log->read_only, log->uuid, row,
-                                  log->options.segment_bytes, &seg, why);
+                                  log->options.segment_bytes, &log->mark_bytes, &seg, why);
         if (result != STATUS_OK)
             return result;
         seg = use(log, seg);
@@ -274,7 +295,7 @@ void log_put_segment(commitlog *log, segment *seg)
 
 bool commitlog_holds_mappings(const commitlog *log)
 {
-    return log->retired_count > 0;
+    return log->retired_count > 0 || log->has_stale;
 }
 
 bool log_may_hand_out(const commitlog *log)
@@ -290,19 +311,30 @@ void commitlog_release_mappings(commitlog *log)
         if (seg->reader_count == 0)
             seg->has_handed_out = false;
     shrink_cache(log, CACHED_SEGMENTS_MAX);
+    log->has_stale = false;
+    log_forget_segments(log, 0, log->live_start);
+}
+
+void commitlog_forget_before(commitlog *log, uint64_t offset)
+{
+    if (offset > log->live_start)
+        log_forget_segments(log, 0, offset);
+    log->live_start = offset;
 }
 
 void log_forget_segments(commitlog *log, uint64_t first, uint64_t end)
 {
     for (segment **link = &log->cached; *link != NULL;) {
         segment *seg = *link;
-        if (seg->base_offset >= first && seg->base_offset < end && seg->reader_count == 0 &&
-            !seg->has_handed_out) {
+        if (seg->base_offset < first || seg->base_offset >= end) {
+            link = &seg->next;
+        } else if (seg->reader_count > 0 || seg->has_handed_out) {
+            log->has_stale = true;
+            link = &seg->next;
+        } else {
             *link = seg->next;
             log->cached_count--;
             segment_close(seg);
-        } else {
-            link = &seg->next;
         }
     }
 }

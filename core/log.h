@@ -95,6 +95,9 @@ struct commitlog {
     unsigned cached_count;
     segment *retired; /* mapped only because the caller may hold pointers */
     unsigned retired_count;
+    size_t mark_bytes;   /* memory for marks of verification, in all segments */
+    uint64_t live_start; /* cached segments before it are not worth keeping, */
+    bool has_stale;      /* and there is one that only the caller's pointers keep */
     commitlog_reader *readers;
     log_file target;         /* kept open between transactions */
     uint64_t target_nonce;

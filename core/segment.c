@@ -11,13 +11,24 @@
 
 #define VERIFIED_BYTES (MAPPED_CHUNK_BYTES / FORMAT_ALIGNMENT / 8) /* bitmap of one chunk */
 
+void segment_forget_marks(segment *seg)
+{
+    if (!seg->has_marks)
+        return;
+    seg->has_marks = false;
+    for (uint64_t chunk = 0; chunk <= seg->log.size / MAPPED_CHUNK_BYTES; chunk++) {
+        if (seg->verified[chunk] != NULL)
+            *seg->mark_bytes -= VERIFIED_BYTES;
+        free(seg->verified[chunk]);
+        seg->verified[chunk] = NULL;
+    }
+}
+
 void segment_close(segment *seg)
 {
     if (seg == NULL)
         return;
-    if (seg->verified != NULL)
-        for (uint64_t chunk = 0; chunk <= seg->log.size / MAPPED_CHUNK_BYTES; chunk++)
-            free(seg->verified[chunk]);
+    segment_forget_marks(seg);
     free(seg->verified);
     mapped_file_close(&seg->log);
     mapped_file_close(&seg->index);
@@ -67,7 +78,7 @@ static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_
 
 status segment_open(const os *os, os_directory *directory, bool may_write,
                     const uint8_t uuid[COMMITLOG_UUID_BYTES], const commitlog_segment *row,
-                    uint64_t map_bytes, segment **ret, failure *why)
+                    uint64_t map_bytes, size_t *mark_bytes, segment **ret, failure *why)
 {
     segment *seg;
     status result;
@@ -81,6 +92,7 @@ status segment_open(const os *os, os_directory *directory, bool may_write,
     seg->os = os;
     seg->directory = directory;
     seg->may_write = may_write;
+    seg->mark_bytes = mark_bytes;
     seg->base_offset = row->base_offset;
     seg->nonce = row->nonce;
     memcpy(seg->uuid, uuid, sizeof seg->uuid);
@@ -154,6 +166,8 @@ status segment_record(segment *seg, uint64_t offset, uint64_t position, segment_
             if (chunk == NULL)
                 return fail(why, STATUS_NO_MEMORY, "out of memory");
             seg->verified[position / MAPPED_CHUNK_BYTES] = chunk;
+            *seg->mark_bytes += VERIFIED_BYTES;
+            seg->has_marks = true;
             byte = verified_byte(seg, position);
         }
         *byte |= verified_bit(position);

@@ -28,6 +28,8 @@ struct segment {
     char name[COMMITLOG_NAME_BYTES];
     mapped_file log;
     uint8_t **verified; /* for each chunk of the .log, NULL or a bit for each 8 bytes */
+    bool has_marks;
+    size_t *mark_bytes; /* of the handle: what these take in all its segments */
     mapped_file index;
     uint64_t index_bytes;     /* of the index file when it was mapped */
     uint64_t *built;          /* positions found by walking the .log; 0: that record is damaged */
@@ -44,15 +46,20 @@ typedef struct {
  * Open.
  *   row          From the caller's table; hostile. Says how far the file must reach.
  *   map_bytes    How much to map at least, for a segment that grows.
+ *   mark_bytes   Counts the memory for marks of verification; outlives the segment.
  * STATUS_TRIMMED if the file is missing, STATUS_DAMAGED, STATUS_UNSUPPORTED, STATUS_NO_MEMORY,
  * STATUS_CANT_OPEN, STATUS_IO.
  */
 status segment_open(const os *os, os_directory *directory, bool may_write,
                     const uint8_t uuid[COMMITLOG_UUID_BYTES], const commitlog_segment *row,
-                    uint64_t map_bytes, segment **ret, failure *why) STATUS_MUST_CHECK;
+                    uint64_t map_bytes, size_t *mark_bytes, segment **ret,
+                    failure *why) STATUS_MUST_CHECK;
 
 /* Accepts NULL. */
 void segment_close(segment *seg);
+
+/* Forget what was verified, to free memory: it will be verified again. */
+void segment_forget_marks(segment *seg);
 
 /*
  * Verify the record `offset` at `position`, or remember that it was.

@@ -323,6 +323,7 @@ status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why)
     }
     if (result != STATUS_OK)
         return fail(why, result, "%s", cause.text);
+    commitlog_forget_before(handle->core, ret->log_start_offset);
     handle->cached_state = *ret;
     handle->has_cached_state = cacheable;
     handle->known_records = (sqlite3_int64)(ret->end_offset - ret->log_start_offset);

@@ -99,6 +99,7 @@ typedef struct {
     bool in_memory;
     int64_t start_hint; /* about where the log starts and ends, for the generator only */
     int64_t next_hint;
+    bool without_subqueries; /* for the predicates made now */
     unsigned pair_count;
     pair pairs[PAIR_COUNT];
     const char *kind_name;

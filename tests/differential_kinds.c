@@ -90,7 +90,11 @@ static outcome kind_delete_predicate(world *w, pair *p)
 
     query_start(&q);
     sqlite3_str_appendall(q.sql, " WHERE ");
+    /* SQLite 3.40 may evaluate a subquery of an ordinary table's DELETE after the first rows have
+     * gone, and then keeps rows that it should delete. */
+    w->without_subqueries = true;
     random_predicate(w, &q, "", 1);
+    w->without_subqueries = false;
     char *where = query_text(&q);
     outcome common = delete_where(w, p, where, &q);
     sqlite3_free(where);
@@ -133,19 +137,25 @@ static outcome kind_delete_records(world *w, pair *p)
     return common;
 }
 
+/*
+ * rotate, flush and trim change nothing that a query could see. But they may write, and then meet
+ * the other connection's locks, or make its snapshot old: so the oracle writes when the log did.
+ */
 static outcome command(world *w, pair *p, const char *name)
 {
+    if (w->pair_count > 1 && in_transaction(p)) {
+        return OUTCOME_SKIPPED;
+    }
     char *sql = sqlite3_mprintf("INSERT INTO %s(%s) VALUES('%s')", w->name, w->name, name);
     int64_t last_before = sqlite3_last_insert_rowid(p->log);
+    int total_before = sqlite3_total_changes(p->log);
 
     record_history(w, p, sql, NULL);
     result log = run_statement(p->log, sql, NULL);
-    /* Takes the write lock and changes nothing that a query could see. */
-    result oracle = oracle_delete_records(w, p, 0);
-    /* A command that writes meets a reader's lock where one without effect does not. */
-    if (log.code != SQLITE_BUSY || w->pair_count < 2) {
-        compare_codes(w, p, sql, &log, &oracle);
-    }
+    bool wrote = sqlite3_total_changes(p->log) != total_before;
+    char *touch = sqlite3_mprintf("UPDATE log_end SET writes = writes + 1 WHERE %d", wrote ? 1 : 0);
+    result oracle = run_statement(p->oracle, touch, NULL);
+    compare_codes(w, p, sql, &log, &oracle);
     if (log.code == SQLITE_OK) {
         oracle_follow_retention(w, p, strcmp(name, "trim") == 0);
         p->dirty = in_transaction(p);
@@ -154,9 +164,10 @@ static outcome command(world *w, pair *p, const char *name)
                      (long long)sqlite3_last_insert_rowid(p->log), last_before);
         }
     }
-    result_free(&oracle);
     outcome common = outcome_of(log.code);
+    result_free(&oracle);
     result_free(&log);
+    sqlite3_free(touch);
     sqlite3_free(sql);
     return common;
 }

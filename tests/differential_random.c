@@ -199,7 +199,7 @@ void random_literal(world *w, query *q, const char *column)
             sqlite3_str_appendf(q->sql, "%lld.5", (long long)near);
         } else if (dice < 24) {
             sqlite3_str_appendf(q->sql, "'%lld'", (long long)near);
-        } else if (dice < 30) {
+        } else if (dice < 30 && !w->without_subqueries) {
             sqlite3_str_appendf(q->sql, "(SELECT %s(offset) FROM %s)", dice & 1 ? "max" : "min",
                                 w->name);
         } else {
@@ -263,7 +263,7 @@ static void random_comparison(world *w, query *q, const char *alias)
     } else if (dice < 86) {
         sqlite3_str_appendf(q->sql, "%s%s%s IS %sNULL", alias, dot, column,
                             prng_chance(&w->random, 50) ? "NOT " : "");
-    } else if (dice < 91) {
+    } else if (dice < 91 && !w->without_subqueries) {
         sqlite3_str_appendf(q->sql, "%s%s%s IN (SELECT offset + %d FROM %s WHERE offset %% 3 = %d)",
                             alias, dot, column, (int)prng_below(&w->random, 3) - 1, w->name,
                             (int)prng_below(&w->random, 3));

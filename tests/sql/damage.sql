@@ -78,6 +78,8 @@ SELECT substr(value, 1, 3) FROM x WHERE offset = 13;
 .load ./commitlog
 SELECT count(value) FROM x;
 SELECT substr(value, 1, 3) FROM x WHERE offset = 4;
+SELECT substr(value, 1, 3) FROM x WHERE offset = 3;
+SELECT substr(value, 1, 3) FROM x WHERE offset = 5;
 SELECT group_concat(substr(value, 1, 3)) FROM x WHERE offset < 3;
 SELECT count(value) FROM x WHERE offset >= 6;
 SELECT * FROM x WHERE offset = 4;
@@ -99,6 +101,8 @@ SELECT count(value) FROM x WHERE offset < 3;
 .shell f=$(ls test.db-commitlog/*/*.log | sed -n 5p); rm $f
 .open test.db
 .load ./commitlog
+SELECT substr(value, 1, 3) FROM x WHERE offset = 9;
+SELECT substr(value, 1, 3) FROM x WHERE offset = 11;
 SELECT count(value) FROM x WHERE offset BETWEEN 9 AND 11;
 SELECT count(value) FROM x WHERE offset BETWEEN 12 AND 14;
 SELECT substr(value, 1, 3) FROM x WHERE offset = 12;
@@ -115,6 +119,7 @@ SELECT count(value) FROM x WHERE offset BETWEEN 18 AND 20;
 .shell d=$(ls -d test.db-commitlog/*); a=$(ls $d/*.log | tail -n 2 | head -n 1); mv $a elsewhere; ln -s "$PWD/elsewhere" $a
 .open test.db
 .load ./commitlog
+SELECT count(value) FROM x WHERE offset BETWEEN 24 AND 26;
 SELECT count(value) FROM x WHERE offset BETWEEN 27 AND 29;
 
 .print -- the damaged head can be deleted, and the rest is whole

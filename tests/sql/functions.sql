@@ -99,13 +99,20 @@ CREATE INDEX sneaky4 ON t(commitlog_append('x', 'sneaky', 'v'));
 CREATE TABLE sneaky5(a CHECK (commitlog_append('x', 'sneaky', 'v') > 0));
 INSERT INTO sneaky5 VALUES (1);
 CREATE TABLE sneaky6(a DEFAULT (commitlog_append('x', 'sneaky', 'v')), b);
+.connection 1
+.open test.db
+.load ./commitlog
 INSERT INTO sneaky6(b) VALUES (1);
+SELECT * FROM sneaky;
+.open :memory:
+.connection 0
 SELECT count(*) FROM x WHERE key = 'sneaky';
-.print -- in a TEMP trigger too; in a CTE and a subquery it is a direct call
+.print -- a TEMP trigger is the connection's own, and SQLite allows it; a CTE is a direct call
 CREATE TEMP TRIGGER sneaky_temp AFTER INSERT ON t BEGIN
     SELECT commitlog_append('main.x', 'temp trigger', 'v'); END;
 INSERT INTO t VALUES (1);
 DROP TRIGGER sneaky_temp;
+SELECT count(*) FROM x WHERE key = 'temp trigger';
 WITH c AS (SELECT commitlog_append('main.x', 'cte', 'v') AS o) SELECT o = (SELECT max(offset)
     FROM main.x) FROM c;
 .print -- reading is allowed in a view

@@ -117,6 +117,7 @@ SELECT * FROM x;
 INSERT INTO x(value) VALUES ('d');
 SELECT count(value) FROM x;
 DROP TABLE x;
+SELECT count(*) FROM sqlite_schema WHERE name GLOB 'x*';
 .open :memory:
 .shell mkdir bare && cp test.db bare/test.db && mkdir -p bare/test.db-commitlog/$(ls test.db-commitlog)
 .open bare/test.db

@@ -1,5 +1,5 @@
 -- Logs of databases without a file: in memory, temp, unnamed, shared in memory. All of SQL works,
--- and their files go with the connection. Files are looked for where TMPDIR points the extension.
+-- and their files go with the connection. Nothing is left in TMPDIR, which run.sh makes.
 .nullvalue NULL
 .print -- temp, beside a database with a file
 CREATE VIRTUAL TABLE temp.scratch USING commitlog(segment_bytes=4096);
@@ -20,6 +20,7 @@ SELECT offset, value FROM persistent;
 SELECT file FROM commitlog_segments('scratch') LIMIT 1;
 .output
 .shell test -f "$(cat where.txt)" && echo its file is there
+.shell case $(cat where.txt) in "$TMPDIR"/*) echo in TMPDIR ;; esac
 
 .print -- it goes with the connection
 .open :memory:
@@ -147,3 +148,5 @@ INSERT INTO x(value) VALUES ('still from 1');
 SELECT offset, value FROM x;
 .open :memory:
 .shell test -e "$(cat where.txt)" && echo still there || echo gone
+.connection 0
+.shell echo $(ls -A "$TMPDIR" | wc -l) files and directories are left

@@ -53,8 +53,6 @@ EXPLAIN QUERY PLAN SELECT * FROM x WHERE offset BETWEEN 5 AND 50 ORDER BY offset
 EXPLAIN QUERY PLAN SELECT * FROM x WHERE timestamp >= 5 ORDER BY offset;
 EXPLAIN QUERY PLAN SELECT * FROM x WHERE timestamp >= 5 ORDER BY offset DESC LIMIT 3;
 EXPLAIN QUERY PLAN SELECT * FROM x WHERE value = 'v' ORDER BY offset DESC;
-EXPLAIN QUERY PLAN SELECT * FROM x WHERE offset IN (9, 5) ORDER BY offset;
-EXPLAIN QUERY PLAN SELECT DISTINCT offset FROM x;
 EXPLAIN QUERY PLAN SELECT offset, count(*) FROM x GROUP BY offset;
 .print -- ... the rows are in that order
 SELECT group_concat(offset) FROM (SELECT offset FROM x WHERE offset IN (9, 5, 7, 5, 600, -1)
@@ -64,7 +62,9 @@ SELECT group_concat(offset) FROM (SELECT offset FROM x WHERE offset IN (9, 5, 7,
 SELECT group_concat(offset) FROM (SELECT offset FROM x WHERE offset BETWEEN 30 AND 50
     ORDER BY offset DESC);
 SELECT count(*), count(DISTINCT offset) FROM (SELECT DISTINCT offset FROM x);
-.print -- other orders need one
+.print -- other orders need one, and by SQLite's rules these: IN, DISTINCT
+EXPLAIN QUERY PLAN SELECT * FROM x WHERE offset IN (9, 5) ORDER BY offset;
+EXPLAIN QUERY PLAN SELECT DISTINCT offset FROM x;
 EXPLAIN QUERY PLAN SELECT * FROM x ORDER BY timestamp;
 EXPLAIN QUERY PLAN SELECT * FROM x ORDER BY key;
 EXPLAIN QUERY PLAN SELECT * FROM x ORDER BY key, offset;

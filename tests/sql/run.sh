@@ -15,7 +15,8 @@
 # out as one stream.
 #
 # Does not mask what a suite can mask in SQL. Only what stands in error texts, out of reach of SQL,
-# is replaced here: the directory's path (DIR), a log's uuid (UUID) and the shell's line numbers.
+# is replaced here: the directory's path (DIR), that of temporary files (TMPDIR), a log's uuid (UUID)
+# and the shell's line numbers.
 #
 # Exit status: 0 same, 1 different or the shell died, 2 called wrongly.
 set -u
@@ -52,11 +53,11 @@ top=$(mktemp -d "${TMPDIR:-/tmp}/commitlog-sql.XXXXXX") || fail 'no temporary di
 trap 'chmod -R u+rwx "$top"; rm -rf "$top"' EXIT
 trap 'exit 1' HUP INT TERM
 top=$(cd "$top" && pwd -P)
-mkdir "$top/work" && cd "$top/work" || fail 'no temporary directory'
+mkdir "$top/work" "$top/tmp" && cd "$top/work" || fail 'no temporary directory'
 ln -s "$library" "commitlog.${library##*.}"
 
 # One locale and one time zone. The preload is set through env, for the shell alone.
-LC_ALL=C TZ=UTC env ${COMMITLOG_PRELOAD:+LD_PRELOAD="$COMMITLOG_PRELOAD"} \
+LC_ALL=C TZ=UTC TMPDIR=$top/tmp env ${COMMITLOG_PRELOAD:+LD_PRELOAD="$COMMITLOG_PRELOAD"} \
     "$shell" -batch -init /dev/null -cmd '.load ./commitlog' test.db \
     <"$suite" >"$top/raw" 2>&1
 status=$?
@@ -64,7 +65,7 @@ status=$?
 # Signals show as 128 + n; 0 and 1 are the shell's own (1: some statement failed, as suites intend).
 hex='[0-9a-f]'
 hex4=$hex$hex$hex$hex
-sed -e "s|$top/work|DIR|g" \
+sed -e "s|$top/work|DIR|g" -e "s|$top/tmp|TMPDIR|g" \
     -e "s/$hex4$hex4-*$hex4-*$hex4-*$hex4-*$hex4$hex4$hex4/UUID/g" \
     -e 's/^\([A-Z][a-z]*\) error near line [0-9]*: /\1 error: /' "$top/raw" >"$top/actual"
 [ $status -le 1 ] || printf 'the shell ended with status %d\n' $status >>"$top/actual"

@@ -85,6 +85,14 @@ INSERT INTO predicates(p) VALUES ('1'), ('0'), ('NULL'),
     ('timestamp = 1500.0'), ('timestamp > 1500.5 AND timestamp <= 1510.0'), ('headers = 12'),
     ('headers > 5'), ('value = 12 AND offset >= 100'), ('offset < 9223372036854775807 + 1');
 DELETE FROM predicates WHERE p GLOB '*MATCH*';
+-- a column compared with another of the same row, which SQLite does not offer to the log
+CREATE TEMP TABLE first_inner AS SELECT max(n) + 1 AS n FROM predicates;
+INSERT INTO predicates(p)
+SELECT a || op || b FROM (SELECT 'offset' AS a UNION ALL SELECT 'rowid' UNION ALL SELECT 'timestamp'
+        UNION ALL SELECT 'key' UNION ALL SELECT 'value' UNION ALL SELECT 'headers'),
+    (SELECT ' = ' AS op UNION ALL SELECT ' < ' UNION ALL SELECT ' >= ' UNION ALL SELECT ' IS '),
+    (SELECT 'offset' AS b UNION ALL SELECT 'key' UNION ALL SELECT 'value'
+        UNION ALL SELECT 'timestamp - 10' UNION ALL SELECT 'length(value)');
 SELECT count(*) > 4000 FROM predicates;
 
 -- LIMIT and OFFSET; an order of its own makes each well-defined
@@ -111,7 +119,8 @@ SELECT replace(replace('INSERT INTO outcome SELECT ' || quote(p || ' ' || tail) 
  FROM (SELECT * FROM t WHERE @p @t)),
 (SELECT count(*) FROM (SELECT 1 FROM x WHERE @p @t));', '@p', p), '@t', tail)
 FROM predicates p, tails t
-WHERE (p.n % 20 = t.n - 1 OR (p.n + 7) % 20 = t.n - 1 OR p GLOB '[01N]*' AND length(p) < 5);
+WHERE (p.n % 20 = t.n - 1 OR (p.n + 7) % 20 = t.n - 1 OR p GLOB '[01N]*' AND length(p) < 5
+    OR p.n >= (SELECT n FROM first_inner) AND t.n % 3 = p.n % 3);
 -- the aggregates: each alone, which is a seek, and together
 SELECT replace(replace('INSERT INTO outcome SELECT ' || quote(a || ' of ' || p) || ',
 (SELECT quote(@a) FROM x WHERE @p) IS (SELECT quote(@a) FROM t WHERE @p),
