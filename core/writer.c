@@ -270,7 +270,14 @@ static status prepare_target(commitlog *log, failure *why)
                 return result;
         }
     }
-    return txn->must_create ? create_target(log, why) : STATUS_OK;
+    if (!txn->must_create)
+        return STATUS_OK;
+    if (log->target.log != NULL) { /* never leave one unsynced behind */
+        result = seal_target(log, why);
+        if (result != STATUS_OK)
+            return result;
+    }
+    return create_target(log, why);
 }
 
 /* ---- landing records ------------------------------------------------------------------------- */
@@ -309,6 +316,7 @@ static void note_savepoints(commitlog *log)
         savepoint *at = &txn->savepoints[i];
         if (at->next_offset != offset)
             continue;
+        at->must_create = txn->must_create;
         at->touched_count = txn->touched_count;
         at->has_active = txn->has_active;
         at->active = txn->active;

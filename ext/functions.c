@@ -24,7 +24,7 @@ static log_handle *find_open(connection *conn, const char *schema, const char *n
 static int touch(sqlite3 *db, const char *schema, const char *name)
 {
     sqlite3_stmt *statement = NULL;
-    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE offset IS NULL", schema, name);
+    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE offset = -1", schema, name);
     int code;
 
     if (sql == NULL)
@@ -77,7 +77,10 @@ static int find_schema(sqlite3 *db, const char *name, char **ret_schema, int *re
         if (code == SQLITE_OK && exists && (*ret_schema = sqlite3_mprintf("%s", schema)) == NULL)
             code = SQLITE_NOMEM;
     }
-    sqlite3_finalize(statement);
+    if (code == SQLITE_OK)
+        code = sqlite3_finalize(statement);
+    else
+        sqlite3_finalize(statement);
     return code;
 }
 

@@ -173,7 +173,7 @@ struct log_handle {
     unsigned cached_row_count; /* ever; the oldest is overwritten */
 
     /* The transaction, beyond what core keeps of it. */
-    uint64_t stored_start_offset, stored_end_offset; /* as the tables had them at the beginning */
+    commitlog_state stored; /* what the tables said at the beginning */
     int wants_drop_check;         /* dropped tables and files are to be looked for */
     commitlog_segment *collectable; /* to be removed after the commit */
     size_t collectable_count;

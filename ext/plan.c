@@ -16,17 +16,21 @@ typedef struct {
 
 /* In the order of the bits, which is that of the arguments. */
 static const plan_term terms[] = {
-    {PLAN_OFFSET_EQUAL, "offset=?"},   {PLAN_OFFSET_ABOVE, "offset>?"},
-    {PLAN_OFFSET_FROM, "offset>=?"},   {PLAN_OFFSET_BELOW, "offset<?"},
-    {PLAN_OFFSET_TO, "offset<=?"},     {PLAN_TIMESTAMP_EQUAL, "timestamp=?"},
-    {PLAN_TIMESTAMP_FROM, "timestamp>=?"}, {PLAN_TIMESTAMP_TO, "timestamp<=?"},
+    {PLAN_OFFSET_EQUAL, "offset=?"},
+    {PLAN_OFFSET_ABOVE, "offset>?"},
+    {PLAN_OFFSET_FROM, "offset>=?"},
+    {PLAN_OFFSET_BELOW, "offset<?"},
+    {PLAN_OFFSET_TO, "offset<=?"},
+    {PLAN_TIMESTAMP_EQUAL, "timestamp=?"},
+    {PLAN_TIMESTAMP_FROM, "timestamp>=?"},
+    {PLAN_TIMESTAMP_TO, "timestamp<=?"},
     {PLAN_SKIP, "skip ?"},
 };
 #define TERM_COUNT ((int)(sizeof terms / sizeof *terms))
 
-static int offset_bit(int operator)
+static int offset_bit(int op)
 {
-    switch (operator) {
+    switch (op) {
     case SQLITE_INDEX_CONSTRAINT_EQ:
     case SQLITE_INDEX_CONSTRAINT_IS:
         return PLAN_OFFSET_EQUAL;
@@ -45,9 +49,9 @@ static int offset_bit(int operator)
     }
 }
 
-static int timestamp_bit(int operator)
+static int timestamp_bit(int op)
 {
-    switch (operator) {
+    switch (op) {
     case SQLITE_INDEX_CONSTRAINT_EQ:
         return PLAN_TIMESTAMP_EQUAL;
     case SQLITE_INDEX_CONSTRAINT_GT:
@@ -74,9 +78,21 @@ static int bit_of(const struct sqlite3_index_constraint *constraint)
     return 0;
 }
 
+/* Does SQLite, too, hold the constraint for answered? Not if it stands for a comparison of row
+ * values, (offset, ...) >= (x, ...), of which only the first pair came here. Such a one is not told
+ * from others, but its right side is no constant. */
+static int is_scalar(sqlite3_index_info *info, int number)
+{
+    int op = info->aConstraint[number].op;
+    sqlite3_value *value = NULL;
+
+    return (op != SQLITE_INDEX_CONSTRAINT_GE && op != SQLITE_INDEX_CONSTRAINT_LE) ||
+           sqlite3_vtab_rhs_value(info, number, &value) == SQLITE_OK;
+}
+
 /* Choose one constraint for each bit. chosen[i] is the index of the one for terms[i], or -1. Sets
  * *ret_is_exact if the rows need no check beyond what was chosen. */
-static int choose(const sqlite3_index_info *info, int chosen[], int *ret_is_exact)
+static int choose(sqlite3_index_info *info, int chosen[], int *ret_is_exact)
 {
     int plan = 0, is_exact = 1;
 
@@ -92,6 +108,8 @@ static int choose(const sqlite3_index_info *info, int chosen[], int *ret_is_exac
             continue;
         }
         plan |= bit;
+        if (!is_scalar(info, i))
+            is_exact = 0;
         if (bit & (PLAN_TIMESTAMP_EQUAL | PLAN_TIMESTAMP_FROM | PLAN_TIMESTAMP_TO))
             is_exact = 0;
         for (int j = 0; j < TERM_COUNT; j++)
@@ -165,16 +183,15 @@ int plan_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     plan = order(info, plan);
     /* SQLite leaves its own skipping out if it is told so: only where every row is a row. A loop
      * over IN looks like an equality, and must not skip once a round. */
-    if ((plan & PLAN_SKIP) && (!is_exact || (plan & PLAN_OFFSET_EQUAL) ||
-                               (info->nOrderBy > 0 && !info->orderByConsumed)))
+    if ((plan & PLAN_SKIP) &&
+        (!is_exact || (plan & PLAN_OFFSET_EQUAL) || (info->nOrderBy > 0 && !info->orderByConsumed)))
         plan &= ~PLAN_SKIP;
     for (int i = 0; i < TERM_COUNT; i++) {
         if ((plan & terms[i].bit) == 0)
             continue;
         info->aConstraintUsage[chosen[i]].argvIndex = ++argument;
         info->aConstraintUsage[chosen[i]].omit =
-            (terms[i].bit &
-             (PLAN_TIMESTAMP_EQUAL | PLAN_TIMESTAMP_FROM | PLAN_TIMESTAMP_TO)) == 0;
+            (terms[i].bit & (PLAN_TIMESTAMP_EQUAL | PLAN_TIMESTAMP_FROM | PLAN_TIMESTAMP_TO)) == 0;
     }
     info->idxNum = plan;
     estimate(info, plan, table->handle != NULL ? (double)table->handle->known_records : 1000000);
@@ -186,10 +203,10 @@ int plan_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 /* A value that a column of INTEGER affinity is compared with, as a bound between integers. */
 typedef struct {
     int is_null;
-    int is_exact;        /* equal to `floor` */
-    int is_above_all;    /* greater than every integer: text, blob, a large real */
-    int is_below_all;    /* less than every integer */
-    int64_t floor; /* the greatest integer not above it */
+    int is_exact;     /* equal to `floor` */
+    int is_above_all; /* greater than every integer: text, blob, a large real */
+    int is_below_all; /* less than every integer */
+    int64_t floor;    /* the greatest integer not above it */
 } bound;
 
 static bound bound_of_real(double real)
@@ -234,7 +251,8 @@ static bound bound_of(sqlite3_value *value)
     return result;
 }
 
-/* Keep the integers >= the bound, or > it if `is_strict`. `low` is the least that is kept so far. */
+/* Keep the integers >= the bound, or > it if `is_strict`. `low` is the least that is kept so far.
+ */
 static void raise_low(bound by, int is_strict, int *is_empty, int64_t *low)
 {
     int64_t least = by.floor;

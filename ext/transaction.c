@@ -54,8 +54,7 @@ int transaction_begin(log_table *table)
     if (handle_read_state(handle, &state, &why) != STATUS_OK ||
         commitlog_begin(handle->core, &state, strcmp(synchronous, "0") != 0, &why) != STATUS_OK)
         return table_fail(table, &why);
-    handle->stored_start_offset = state.log_start_offset;
-    handle->stored_end_offset = state.end_offset;
+    handle->stored = state;
     return SQLITE_OK;
 }
 
@@ -101,10 +100,11 @@ static status trim_segments(log_handle *handle, failure *why)
         result = store_segment_at(handle, start, &oldest, why);
     while (result == STATUS_OK && oldest.base_offset + oldest.record_count <= log_end &&
            may_drop(handle, &oldest, log_end, total_bytes, now_ms)) {
+        uint64_t end = oldest.base_offset + oldest.record_count;
         total_bytes -= (int64_t)oldest.bytes;
-        start = oldest.base_offset + oldest.record_count;
-        commitlog_set_start_offset(handle->core, start);
-        result = store_segment_from(handle, start, &oldest, why);
+        if (end > start) /* else deleted already, in this transaction */
+            commitlog_set_start_offset(handle->core, start = end);
+        result = store_segment_from(handle, end, &oldest, why);
     }
     return result == STATUS_NOT_FOUND ? STATUS_OK : result;
 }
@@ -159,6 +159,15 @@ static status find_collectable(log_handle *handle, failure *why)
     return result;
 }
 
+/* Would the anchor say the same? Then a command that had nothing to do writes nothing. */
+static int is_same(const commitlog_state *a, const commitlog_state *b)
+{
+    return a->end_offset == b->end_offset && a->log_start_offset == b->log_start_offset &&
+           a->has_active == b->has_active && a->unsynced == b->unsynced &&
+           (!a->has_active ||
+            (a->active.nonce == b->active.nonce && a->active.bytes == b->active.bytes));
+}
+
 static status sync_log(log_handle *handle, failure *why)
 {
     commitlog_state state;
@@ -170,15 +179,15 @@ static status sync_log(log_handle *handle, failure *why)
     if (result == STATUS_OK)
         result = write_rows(handle, segments, count, why);
     if (result == STATUS_OK && count > 0 &&
-        segments[count - 1].base_offset >= handle->stored_end_offset) { /* a rotation */
+        segments[count - 1].base_offset >= handle->stored.end_offset) { /* a rotation */
         result = trim_segments(handle, why);
         if (result == STATUS_OK)
             result = commitlog_sync(handle->core, &state, &segments, &count, why);
     }
-    if (result == STATUS_OK && state.log_start_offset > handle->stored_start_offset)
+    if (result == STATUS_OK && state.log_start_offset > handle->stored.log_start_offset)
         result = store_drop_segments(handle, state.log_start_offset, commitlog_now_ms(), &dropped,
                                      why);
-    if (result == STATUS_OK)
+    if (result == STATUS_OK && !is_same(&state, &handle->stored))
         result = store_write_state(handle, &state, why);
     if (result == STATUS_OK && handle->wants_drop_check)
         drop_find_leftovers(handle);

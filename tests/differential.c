@@ -129,6 +129,7 @@ static void run_one(world *w)
             if (!in_transaction(&w->pairs[i])) {
                 w->pairs[i].savepoint_count = 0;
                 w->pairs[i].dirty = false;
+                w->pairs[i].soiled = false;
             }
         }
         w->kind_name = chosen->name;

@@ -4,6 +4,7 @@
  *   differential.c          main: options, epochs, which kind comes next, the final counts
  *   differential_kinds.c    the list of kinds; DELETE, commands, transactions, SELECT
  *   differential_insert.c   INSERT in its forms
+ *   differential_open.c     SELECTs that stay open while other statements run
  *   differential_scripts.c  kinds that take several statements: reopen, rename, journal modes
  *   differential_oracle.c   what the statement must do, done to the ordinary table
  *   differential_result.c   running a statement, comparing results, reporting a mismatch
@@ -71,7 +72,8 @@ typedef struct {
     kept kept[KEPT_MAX];
     unsigned savepoint_count; /* savepoints announced and not released, for the generator */
     const char *savepoints[SAVEPOINTS_MAX];
-    bool dirty; /* the open transaction has changed something */
+    bool dirty;  /* the open transaction has changed something */
+    bool soiled; /* and something of it was undone */
 } pair;
 
 typedef enum { OUTCOME_SUCCEEDED, OUTCOME_REFUSED, OUTCOME_BUSY, OUTCOME_SKIPPED } outcome;
@@ -182,7 +184,8 @@ kind_function kind_insert_one, kind_insert_several, kind_insert_clock, kind_inse
     kind_bad_headers, kind_bad_timestamp, kind_bad_offset, kind_too_big, kind_insert_select_itself,
     kind_insert_select_generator, kind_append_function;
 kind_function kind_reopen, kind_rename, kind_vacuum, kind_journal_mode, kind_drop_rollback,
-    kind_commit_hook, kind_segments, kind_journal_off, kind_commit;
+    kind_commit_hook, kind_segments, kind_journal_off, kind_commit, kind_select_open,
+    kind_select_step;
 
 /* After a write that succeeded: timestamps set by the log's clock, and retention. */
 void after_write(world *w, pair *p, const char *sql, int64_t earliest_ms);

@@ -235,6 +235,7 @@ void mismatch(world *w, pair *p, const char *sql, const char *format, ...)
 
 void compare_codes(world *w, pair *p, const char *sql, const result *log, const result *oracle)
 {
+    p->soiled = p->soiled || log->code != SQLITE_OK;
     if (log->code != oracle->code) {
         mismatch(w, p, sql, "the log returned %d (%s), expected %d (%s)", log->code, log->message,
                  oracle->code, oracle->message);

@@ -127,7 +127,7 @@ __attribute__((format(printf, 2, 3))) static void note(status result, const char
     size_t room;
     va_list arguments;
 
-    if (fault.trace_bytes > TRACE_BYTES_MAX - PATH_BYTES_MAX)
+    if (fault.trace_bytes > TRACE_BYTES_MAX - 2 * PATH_BYTES_MAX)
         fault_trace_clear(); /* a test this long does not read it */
     if (result != STATUS_OK)
         fault.trace_bytes += (size_t)sprintf(fault.trace + fault.trace_bytes, "failed ");
@@ -153,7 +153,9 @@ bool fault_is_unsynced(const char *name)
 
 static void set_unsynced(const char *name)
 {
-    if (fault_is_unsynced(name))
+    const char *ending = strrchr(name, '.');
+
+    if (fault_is_unsynced(name) || (ending != NULL && strcmp(ending, ".idx") == 0))
         return;
     assert(fault.unsynced_count < UNSYNCED_MAX && strlen(name) < PATH_BYTES_MAX);
     strcpy(fault.unsynced[fault.unsynced_count++], name);

@@ -72,7 +72,8 @@ unsigned fault_hits(void);
 const char *fault_trace(void);
 void fault_trace_clear(void);
 
-/* Has this file, or directory by its path, a change that no sync has followed? */
+/* Has this file, or directory by its path, a change that no sync has followed? Not asked of
+ * indexes, which are never synced. */
 bool fault_is_unsynced(const char *name);
 
 /* Files, directories and mappings that are open at the moment. */
