@@ -245,6 +245,9 @@ status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
 
 void commitlog_reader_close(commitlog_reader *reader);
 
+/* Is any reader open? */
+bool commitlog_is_reading(const commitlog *log);
+
 /* Where the reader ends. Moves down when a rollback takes records away that it was to read. */
 uint64_t commitlog_reader_end(const commitlog_reader *reader);
 

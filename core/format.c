@@ -163,7 +163,8 @@ uint64_t record_frame_bytes(const record_frame *frame)
 
     if (!is_fixed_size(types & 15, key_bytes) || !is_fixed_size(types >> 4, value_size))
         return 0;
-    if (frame->headers_set > 1 || (frame->headers_set == 0 && headers_bytes != 0))
+    if (frame->reserved[0] != 0 || frame->reserved[1] != 0 || frame->headers_set > 1 ||
+        (frame->headers_set == 0 && headers_bytes != 0))
         return 0;
     return size <= UINT32_MAX ? size : 0;
 }

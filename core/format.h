@@ -103,8 +103,8 @@ bool record_verify(const uint8_t *bytes, uint64_t size, uint64_t nonce, uint64_t
  * Decode a record that was verified, or that this process encoded. `record` points into `bytes`
  * and lives as long. Sizes within are taken from the frame once, and stay inside `size`.
  */
-status record_decode(const uint8_t *bytes, uint64_t size, commitlog_record *record)
-    STATUS_MUST_CHECK;
+status record_decode(const uint8_t *bytes, uint64_t size,
+                     commitlog_record *record) STATUS_MUST_CHECK;
 
 index_entry index_entry_make(uint64_t position, uint64_t record_size);
 uint64_t index_entry_position(const index_entry *entry);
@@ -117,7 +117,8 @@ uint64_t index_entry_bytes(const index_entry *entry);
 void segment_name_build(char name[COMMITLOG_NAME_BYTES], uint64_t base_offset, uint64_t nonce,
                         bool with_nonce);
 
-/* Is `name` one that segment_name_build() makes? Sets the base offset. `kind` chooses the ending. */
+/* Is `name` one that segment_name_build() makes? Sets the base offset. `kind` chooses the ending.
+ */
 bool segment_name_parse(const char *name, file_kind kind, uint64_t *ret_base_offset);
 
 /* The name of the index beside the segment called `name` (a valid segment name). */

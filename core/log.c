@@ -38,8 +38,8 @@ static char *build_directory_path(const commitlog_location *where)
         return NULL;
     at += sprintf(at, "%s/", where->root_path);
     for (int i = 0; i < COMMITLOG_UUID_BYTES; i++)
-        at += sprintf(at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-                      where->uuid[i]);
+        at +=
+            sprintf(at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", where->uuid[i]);
     return path;
 }
 

@@ -48,7 +48,7 @@ typedef struct {
     bool must_create; /* the next record starts a new segment */
     bool has_active;
     bool was_unsynced; /* the active segment has bytes of an earlier transaction that were not */
-    commitlog_state begin; /* what the tables said */
+    commitlog_state begin;    /* what the tables said */
     commitlog_segment active; /* the segment that records go to, as this transaction has it */
     uint64_t next_offset, start_offset;
     failure failed; /* code other than STATUS_OK: only a rollback helps */
@@ -73,10 +73,10 @@ struct commitlog_reader {
     commitlog *log;
     commitlog_reader *next;
     uint64_t first, end;
-    segment *seg;             /* where the last record stood, counted; NULL at first */
-    commitlog_segment row;    /* of seg, as the snapshot has it */
-    uint64_t next_offset;     /* the record after the last one found, */
-    uint64_t next_position;   /* and where it stands if it is in seg */
+    segment *seg;           /* where the last record stood, counted; NULL at first */
+    commitlog_segment row;  /* of seg, as the snapshot has it */
+    uint64_t next_offset;   /* the record after the last one found, */
+    uint64_t next_position; /* and where it stands if it is in seg */
 };
 
 struct commitlog {
@@ -99,7 +99,7 @@ struct commitlog {
     uint64_t live_start; /* cached segments before it are not worth keeping, */
     bool has_stale;      /* and there is one that only the caller's pointers keep */
     commitlog_reader *readers;
-    log_file target;         /* kept open between transactions */
+    log_file target; /* kept open between transactions */
     uint64_t target_nonce;
     transaction txn;
 };

@@ -134,7 +134,10 @@ status log_file_create(log_file *file, const os *os, os_directory *directory,
     if (result == STATUS_OK)
         result = open_index(&made, directory, uuid, row, why);
     if (result != STATUS_OK) {
+        char index_name[COMMITLOG_NAME_BYTES];
+        index_name_build(index_name, row->name);
         log_file_close(&made);
+        (void)os->remove(directory, index_name, NULL);
         (void)os->remove(directory, row->name, NULL);
         return result;
     }

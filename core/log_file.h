@@ -14,7 +14,7 @@
 
 typedef struct {
     const os *os;
-    os_file *log, *index;    /* NULL: no target is open */
+    os_file *log, *index;     /* NULL: no target is open */
     uint64_t allocated_bytes; /* size of the .log */
 } log_file;
 

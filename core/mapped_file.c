@@ -43,19 +43,21 @@ status mapped_file_populate(mapped_file *file, uint64_t position, uint64_t size,
 {
     uint64_t first = position / MAPPED_CHUNK_BYTES;
     uint64_t last = (position + size - 1) / MAPPED_CHUNK_BYTES;
-    uint64_t start = first * MAPPED_CHUNK_BYTES;
-    uint64_t stop = least((last + 1) * MAPPED_CHUNK_BYTES, end);
-    status result;
+    uint64_t stop = least((last + 1) * MAPPED_CHUNK_BYTES, end), from;
 
-    /* A long record: leave out what was populated before it. */
+    /* A record across chunks: leave out what was populated before it. */
     while (first < last && file->ready[first] == MAPPED_CHUNK_BYTES)
-        start = ++first * MAPPED_CHUNK_BYTES;
-    result = file->os->populate(file->mapping, start + file->ready[first],
-                                stop - start - file->ready[first], why);
-    if (result != STATUS_OK)
-        return result;
-    for (uint64_t chunk = first; chunk <= last; chunk++)
-        file->ready[chunk] =
-            (uint32_t)(least((chunk + 1) * MAPPED_CHUNK_BYTES, stop) - chunk * MAPPED_CHUNK_BYTES);
+        first++;
+    from = first * MAPPED_CHUNK_BYTES + file->ready[first];
+    if (from < stop) {
+        status result = file->os->populate(file->mapping, from, stop - from, why);
+        if (result != STATUS_OK)
+            return result;
+    }
+    for (uint64_t chunk = first; chunk <= last; chunk++) {
+        uint64_t ready = least((chunk + 1) * MAPPED_CHUNK_BYTES, stop) - chunk * MAPPED_CHUNK_BYTES;
+        if (ready > file->ready[chunk]) /* `end` may be that of an older snapshot */
+            file->ready[chunk] = (uint32_t)ready;
+    }
     return STATUS_OK;
 }

@@ -56,12 +56,12 @@ struct os {
     status (*read)(os_file *file, void *bytes, size_t size, uint64_t position, size_t *ret_size,
                    failure *why);
     /* Writes all of them. */
-    status (*write)(os_file *file, const void *bytes, size_t size, uint64_t position,
-                    failure *why);
+    status (*write)(os_file *file, const void *bytes, size_t size, uint64_t position, failure *why);
     /* Reserve disk space and extend the file to `bytes`, where the file system can. */
     status (*allocate)(os_file *file, uint64_t bytes, failure *why);
     status (*truncate)(os_file *file, uint64_t bytes, failure *why);
-    /* Data, and what is needed to find it again. Never call it twice to see whether it works now. */
+    /* Data, and what is needed to find it again. Never call it twice to see whether it works now.
+     */
     status (*sync)(os_file *file, failure *why);
     /*
      * Lock bytes [start, start + size) of the file for this opening of it, or to the end of all

@@ -90,7 +90,8 @@ static void close_directory(os_directory *directory)
     free(directory);
 }
 
-/* Owner and mode as SQLite gives its -wal: the database's permission bits, and as root its owner. */
+/* Owner and mode as SQLite gives its -wal: the database's permission bits, and as root its owner.
+ */
 static status take_owner(os_directory *directory, const char *owner_path, failure *why)
 {
     struct stat owner;
@@ -234,6 +235,12 @@ static const int open_flags[] = {
     [OS_CREATE] = O_RDWR | O_CREAT,
 };
 
+/* A link, a directory, a FIFO, a device, or a file with a second name. */
+static status not_a_file(const os_file *file, failure *why)
+{
+    return fail(why, STATUS_DAMAGED, "%s is not a regular file with one name", file->path);
+}
+
 /* O_NONBLOCK: a FIFO put in a file's place must not make us wait; files do not mind it. */
 static status open_file(os_directory *directory, const char *name, os_mode mode, os_file **ret,
                         failure *why)
@@ -252,7 +259,9 @@ static status open_file(os_directory *directory, const char *name, os_mode mode,
                               open_flags[mode] | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
                               directory->file_mode);
     if (file->descriptor < 0) {
-        result = fail_errno(why, "open", file->path);
+        result = errno == ELOOP || errno == EISDIR || errno == ENXIO
+                     ? not_a_file(file, why)
+                     : fail_errno(why, "open", file->path);
         goto failed;
     }
     if (fstat(file->descriptor, &found) != 0) {
@@ -260,7 +269,7 @@ static status open_file(os_directory *directory, const char *name, os_mode mode,
         goto failed;
     }
     if (!S_ISREG(found.st_mode) || found.st_nlink > 1) {
-        result = fail(why, STATUS_DAMAGED, "%s is not a regular file with one name", file->path);
+        result = not_a_file(file, why);
         goto failed;
     }
     if ((mode == OS_CREATE_NEW || mode == OS_CREATE) && found.st_size == 0) {
@@ -302,8 +311,8 @@ static status read_file(os_file *file, void *bytes, size_t size, uint64_t positi
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t got = pread(file->descriptor, (uint8_t *)bytes + done, size - done,
-                            (off_t)(position + done));
+        ssize_t got =
+            pread(file->descriptor, (uint8_t *)bytes + done, size - done, (off_t)(position + done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

@@ -81,6 +81,11 @@ void commitlog_reader_close(commitlog_reader *reader)
     free(reader);
 }
 
+bool commitlog_is_reading(const commitlog *log)
+{
+    return log->readers != NULL;
+}
+
 uint64_t commitlog_reader_end(const commitlog_reader *reader)
 {
     return reader->end;
@@ -127,13 +132,13 @@ status commitlog_reader_segment(commitlog_reader *reader, uint64_t offset, commi
     if (result == STATUS_NOT_FOUND) {
         result = log->catalog.segment_at(log->catalog.context, offset, &row, why);
         if (result == STATUS_NOT_FOUND)
-            return fail(why, STATUS_DAMAGED,
-                        "the log's tables name no segment for offset %" PRIu64, offset);
+            return fail(why, STATUS_DAMAGED, "the log's tables name no segment for offset %" PRIu64,
+                        offset);
         if (result == STATUS_OK &&
             (offset < row.base_offset || offset - row.base_offset >= row.record_count))
             return fail(why, STATUS_DAMAGED,
-                        "the log's tables name no segment for offset %" PRIu64
-                        ": %s holds %" PRIu64 " records",
+                        "the log's tables name no segment for offset %" PRIu64 ": %s holds %" PRIu64
+                        " records",
                         offset, row.name, row.record_count);
     }
     if (result == STATUS_OK)
@@ -242,18 +247,18 @@ status commitlog_reader_get(commitlog_reader *reader, uint64_t offset, commitlog
         reader->next_position = SEGMENT_HEADER_BYTES;
     }
     found.position = reader->next_position;
-    if (offset != reader->next_offset ||
-        segment_record(reader->seg, offset, found.position, limit, &found.record_bytes, NULL) !=
-            STATUS_OK) {
-        result = segment_find(reader->seg, offset, limit, &found.position, &found.record_bytes,
-                              why);
+    if (offset != reader->next_offset || segment_record(reader->seg, offset, found.position, limit,
+                                                        &found.record_bytes, NULL) != STATUS_OK) {
+        result =
+            segment_find(reader->seg, offset, limit, &found.position, &found.record_bytes, why);
         if (result != STATUS_OK)
             return result;
     }
-    if (record_decode(reader->seg->log.bytes + found.position, found.record_bytes,
-                      &found.record) != STATUS_OK)
-        return fail(why, STATUS_DAMAGED, "offset %" PRIu64 " in segment %s changed while it was read",
-                    offset, reader->row.name);
+    if (record_decode(reader->seg->log.bytes + found.position, found.record_bytes, &found.record) !=
+        STATUS_OK)
+        return fail(why, STATUS_DAMAGED,
+                    "offset %" PRIu64 " in segment %s changed while it was read", offset,
+                    reader->row.name);
     reader->next_offset = offset + 1;
     reader->next_position = found.position + found.record_bytes;
     found.in_segment = true;

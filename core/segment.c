@@ -52,8 +52,8 @@ static bool is_plausible(const commitlog_segment *row)
 static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_bytes, failure *why)
 {
     uint64_t file_bytes = 0, size = row->bytes > map_bytes ? row->bytes : map_bytes;
-    status result = mapped_file_open(&seg->log, seg->os, seg->directory, row->name, size,
-                                     &file_bytes, why);
+    status result =
+        mapped_file_open(&seg->log, seg->os, seg->directory, row->name, size, &file_bytes, why);
 
     if (result == STATUS_NOT_FOUND)
         return fail(why, STATUS_TRIMMED,
@@ -62,14 +62,15 @@ static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_
                     seg->os->directory_path(seg->directory), row->name);
     if (result != STATUS_OK)
         return result;
-    if (file_bytes < row->bytes)
-        return fail(why, STATUS_DAMAGED,
-                    "segment %s/%s has %" PRIu64 " bytes, its records end at position %" PRIu64,
-                    seg->os->directory_path(seg->directory), row->name, file_bytes, row->bytes);
+    /* Somebody cut it short: what is left can be read. */
+    seg->cut_bytes = file_bytes < row->bytes ? file_bytes : UINT64_MAX;
+    if (file_bytes < SEGMENT_HEADER_BYTES)
+        return fail(why, STATUS_DAMAGED, "segment %s/%s was cut short: it has %" PRIu64 " bytes",
+                    seg->os->directory_path(seg->directory), row->name, file_bytes);
     seg->verified = calloc((size_t)(size / MAPPED_CHUNK_BYTES) + 1, sizeof *seg->verified);
     if (seg->verified == NULL)
         return fail(why, STATUS_NO_MEMORY, "out of memory");
-    result = mapped_file_ready(&seg->log, 0, SEGMENT_HEADER_BYTES, row->bytes, why);
+    result = mapped_file_ready(&seg->log, 0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, why);
     if (result != STATUS_OK)
         return result;
     return segment_header_check((const segment_header *)seg->log.bytes, FILE_LOG, seg->uuid,
@@ -84,8 +85,10 @@ status segment_open(const os *os, os_directory *directory, bool may_write,
     status result;
 
     if (!is_plausible(row))
-        return fail(why, STATUS_DAMAGED, "the log's tables describe an impossible segment at offset "
-                    "%" PRIu64, row->base_offset);
+        return fail(why, STATUS_DAMAGED,
+                    "the log's tables describe an impossible segment at offset "
+                    "%" PRIu64,
+                    row->base_offset);
     seg = calloc(1, sizeof *seg);
     if (seg == NULL)
         return fail(why, STATUS_NO_MEMORY, "out of memory");
@@ -110,6 +113,11 @@ status segment_open(const os *os, os_directory *directory, bool may_write,
 
 static status damaged(const segment *seg, uint64_t offset, uint64_t position, failure *why)
 {
+    if (seg->cut_bytes != UINT64_MAX)
+        return fail(why, STATUS_DAMAGED,
+                    "offset %" PRIu64 " in segment %s/%s: the file was cut short, at position "
+                    "%" PRIu64,
+                    offset, seg->os->directory_path(seg->directory), seg->name, seg->cut_bytes);
     return fail(why, STATUS_DAMAGED,
                 "offset %" PRIu64 " in segment %s/%s: the record at position %" PRIu64
                 " fails its checksum",
@@ -117,8 +125,8 @@ static status damaged(const segment *seg, uint64_t offset, uint64_t position, fa
 }
 
 /* Whole records only, below the end: how large is the one that starts here? 0 if none can. */
-static uint64_t plausible_bytes(segment *seg, uint64_t position, segment_limit limit, status *result,
-                                failure *why)
+static uint64_t plausible_bytes(segment *seg, uint64_t position, segment_limit limit,
+                                status *result, failure *why)
 {
     uint64_t size;
 
@@ -147,9 +155,12 @@ status segment_record(segment *seg, uint64_t offset, uint64_t position, segment_
                       uint64_t *ret_bytes, failure *why)
 {
     status result = STATUS_OK;
-    uint64_t size = plausible_bytes(seg, position, limit, &result, why);
+    uint64_t size;
     uint8_t *byte;
 
+    if (limit.bytes > seg->cut_bytes)
+        limit.bytes = seg->cut_bytes;
+    size = plausible_bytes(seg, position, limit, &result, why);
     if (result != STATUS_OK)
         return result;
     if (size == 0)
@@ -211,8 +222,8 @@ static bool indexed_position(segment *seg, uint64_t record, uint64_t *ret_positi
     uint64_t at = index_position(record);
     uint64_t end;
 
-    if (at + sizeof(index_entry) > (seg->index_bytes < seg->index.size ? seg->index_bytes
-                                                                        : seg->index.size) &&
+    if (at + sizeof(index_entry) >
+            (seg->index_bytes < seg->index.size ? seg->index_bytes : seg->index.size) &&
         !map_index(seg, record)) {
         mapped_file_close(&seg->index);
         seg->index_bytes = 0;
@@ -290,6 +301,8 @@ static status build_index(segment *seg, segment_limit limit, failure *why)
     uint64_t *built = calloc((size_t)limit.record_count, sizeof *built);
     bool is_complete = true;
 
+    if (limit.bytes > seg->cut_bytes)
+        limit.bytes = seg->cut_bytes;
     if (built == NULL)
         return fail(why, STATUS_NO_MEMORY, "out of memory");
     for (uint64_t offset = seg->base_offset; offset < end;) {
@@ -333,6 +346,8 @@ status segment_find(segment *seg, uint64_t offset, segment_limit limit, uint64_t
             return result;
     }
     position = seg->built[record];
+    if (position == 0 && seg->cut_bytes != UINT64_MAX)
+        return damaged(seg, offset, position, why);
     if (position == 0)
         return fail(why, STATUS_DAMAGED,
                     "offset %" PRIu64 " in segment %s/%s: no record with a right checksum", offset,

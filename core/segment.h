@@ -16,9 +16,9 @@ typedef struct segment segment;
 
 /* Links and counts of the handle that keeps the segment (log.c). */
 struct segment {
-    segment *next;          /* in the list it stands in */
-    unsigned reader_count;  /* readers that stand in it */
-    bool has_handed_out;    /* pointers into it may be held by the caller */
+    segment *next;         /* in the list it stands in */
+    unsigned reader_count; /* readers that stand in it */
+    bool has_handed_out;   /* pointers into it may be held by the caller */
     uint64_t base_offset;
     uint64_t nonce;
     const os *os;
@@ -27,12 +27,13 @@ struct segment {
     uint8_t uuid[COMMITLOG_UUID_BYTES];
     char name[COMMITLOG_NAME_BYTES];
     mapped_file log;
+    uint64_t cut_bytes; /* the file's size, if it is shorter than its records; else beyond all */
     uint8_t **verified; /* for each chunk of the .log, NULL or a bit for each 8 bytes */
     bool has_marks;
     size_t *mark_bytes; /* of the handle: what these take in all its segments */
     mapped_file index;
-    uint64_t index_bytes;     /* of the index file when it was mapped */
-    uint64_t *built;          /* positions found by walking the .log; 0: that record is damaged */
+    uint64_t index_bytes; /* of the index file when it was mapped */
+    uint64_t *built;      /* positions found by walking the .log; 0: that record is damaged */
     uint64_t built_count;
 };
 

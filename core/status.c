@@ -9,8 +9,8 @@
 const char *status_text(status code)
 {
     switch (code) {
-#define STATUS_CASE(name, number, text, sqlite_code)                                               \
-    case STATUS_##name:                                                                            \
+#define STATUS_CASE(name, number, text, sqlite_code) \
+    case STATUS_##name:                              \
         return text;
         STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE

@@ -9,25 +9,25 @@
 
 #include <stdint.h>
 
-#define STATUS_LIST(X)                                                                             \
-    X(OK, 0, "ok", SQLITE_OK)                                                                      \
-    X(NO_MEMORY, 1, "out of memory", SQLITE_NOMEM)                                                 \
-    X(NO_SPACE, 2, "disk full", SQLITE_FULL)                                                       \
-    X(IO, 3, "input/output error", SQLITE_IOERR)                                                   \
-    X(CANT_OPEN, 4, "cannot open", SQLITE_CANTOPEN)                                                \
-    X(READ_ONLY, 5, "read-only", SQLITE_READONLY)                                                  \
-    X(NOT_FOUND, 6, "not found", SQLITE_CANTOPEN)                                                  \
-    X(EXISTS, 7, "already exists", SQLITE_CANTOPEN)                                                \
-    X(BUSY, 8, "locked by another reader or writer", SQLITE_BUSY)                                  \
-    X(DAMAGED, 9, "damaged", SQLITE_CORRUPT_VTAB)                                                  \
-    X(UNSUPPORTED, 10, "unsupported", SQLITE_ERROR)                                                \
-    X(TOO_BIG, 11, "too big", SQLITE_TOOBIG)                                                       \
-    X(WRONG_OFFSET, 12, "not the next offset", SQLITE_CONSTRAINT)                                  \
-    X(WRONG_TYPE, 13, "wrong type", SQLITE_MISMATCH)                                               \
-    X(TRIMMED, 14, "older than retention", SQLITE_ERROR)                                           \
-    X(NO_LOG, 15, "the log's directory is missing", SQLITE_CANTOPEN)                               \
-    X(MISUSE, 16, "misuse", SQLITE_MISUSE)                                                         \
-    X(REFUSED, 17, "refused", SQLITE_ERROR)                                                        \
+#define STATUS_LIST(X)                                               \
+    X(OK, 0, "ok", SQLITE_OK)                                        \
+    X(NO_MEMORY, 1, "out of memory", SQLITE_NOMEM)                   \
+    X(NO_SPACE, 2, "disk full", SQLITE_FULL)                         \
+    X(IO, 3, "input/output error", SQLITE_IOERR)                     \
+    X(CANT_OPEN, 4, "cannot open", SQLITE_CANTOPEN)                  \
+    X(READ_ONLY, 5, "read-only", SQLITE_READONLY)                    \
+    X(NOT_FOUND, 6, "not found", SQLITE_CANTOPEN)                    \
+    X(EXISTS, 7, "already exists", SQLITE_CANTOPEN)                  \
+    X(BUSY, 8, "locked by another reader or writer", SQLITE_BUSY)    \
+    X(DAMAGED, 9, "damaged", SQLITE_CORRUPT_VTAB)                    \
+    X(UNSUPPORTED, 10, "unsupported", SQLITE_ERROR)                  \
+    X(TOO_BIG, 11, "too big", SQLITE_TOOBIG)                         \
+    X(WRONG_OFFSET, 12, "not the next offset", SQLITE_CONSTRAINT)    \
+    X(WRONG_TYPE, 13, "wrong type", SQLITE_MISMATCH)                 \
+    X(TRIMMED, 14, "older than retention", SQLITE_ERROR)             \
+    X(NO_LOG, 15, "the log's directory is missing", SQLITE_CANTOPEN) \
+    X(MISUSE, 16, "misuse", SQLITE_MISUSE)                           \
+    X(REFUSED, 17, "refused", SQLITE_ERROR)                          \
     X(INTERRUPTED, 18, "interrupted", SQLITE_INTERRUPT)
 
 typedef enum {
@@ -38,7 +38,8 @@ typedef enum {
 
 #define STATUS_MUST_CHECK __attribute__((warn_unused_result))
 
-/* What went wrong, in words: what, which file, which position, what was expected, what was found. */
+/* What went wrong, in words: what, which file, which position, what was expected, what was found.
+ */
 typedef struct {
     status code;
     char text[640];

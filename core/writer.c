@@ -70,7 +70,7 @@ status commitlog_begin(commitlog *log, const commitlog_state *state, bool durabl
     uint8_t boot_id[COMMITLOG_BOOT_ID_BYTES], unknown[COMMITLOG_BOOT_ID_BYTES] = {0};
     status result;
 
-    if (state->end_offset > 0) {
+    if (state->end_offset > state->log_start_offset) {
         /* Records there are, so must be their directory: never go on beside a log that is lost. */
         result = log_open_directory(log, false, why);
         if (result != STATUS_OK)
@@ -90,8 +90,7 @@ status commitlog_begin(commitlog *log, const commitlog_state *state, bool durabl
     txn->next_offset = state->end_offset;
     txn->start_offset = state->log_start_offset;
     txn->failed.code = STATUS_OK;
-    if (log->target.log != NULL &&
-        (txn->must_create || log->target_nonce != state->active.nonce))
+    if (log->target.log != NULL && (txn->must_create || log->target_nonce != state->active.nonce))
         log_file_close(&log->target);
     return STATUS_OK;
 }
@@ -350,9 +349,9 @@ static status write_run(commitlog *log, size_t count, failure *why)
     }
     row.record_count += count;
     txn->is_dirty = true;
-    result = log_file_write(&log->target, txn->buffer + records->start, size, txn->active.bytes,
-                            entries, count, txn->active.record_count, log->options.segment_bytes,
-                            why);
+    result =
+        log_file_write(&log->target, txn->buffer + records->start, size, txn->active.bytes, entries,
+                       count, txn->active.record_count, log->options.segment_bytes, why);
     if (result != STATUS_OK)
         goto out;
     if (txn->touched_count == 0 || txn->touched[txn->touched_count - 1].nonce != row.nonce)
@@ -379,8 +378,8 @@ static void abandon_target(commitlog *log)
     txn->must_create = true;
     if (txn->active.record_count == 0) { /* created, but nothing came to stand in it */
         txn->has_active = txn->touched_count > 0 || txn->begin.has_active;
-        txn->active = txn->touched_count > 0 ? txn->touched[txn->touched_count - 1]
-                                             : txn->begin.active;
+        txn->active =
+            txn->touched_count > 0 ? txn->touched[txn->touched_count - 1] : txn->begin.active;
     }
 }
 
@@ -525,8 +524,7 @@ void commitlog_release(commitlog *log, int number)
 {
     transaction *txn = &log->txn;
 
-    while (txn->savepoint_count > 0 &&
-           txn->savepoints[txn->savepoint_count - 1].number >= number)
+    while (txn->savepoint_count > 0 && txn->savepoints[txn->savepoint_count - 1].number >= number)
         txn->savepoint_count--;
 }
 

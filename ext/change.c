@@ -107,8 +107,7 @@ static int take_headers(log_table *table, sqlite3_value *value, commitlog_value 
                           sqlite3_errmsg(table->conn->db));
     }
     if (!is_valid)
-        return refuse(table, SQLITE_MISMATCH, "%s: headers must be JSON text or NULL",
-                      table->name);
+        return refuse(table, SQLITE_MISMATCH, "%s: headers must be JSON text or NULL", table->name);
     return SQLITE_OK;
 }
 

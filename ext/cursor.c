@@ -165,6 +165,7 @@ int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *words, int co
     commitlog_state state;
     failure why;
     status result;
+    int has_records;
 
     (void)words, (void)count;
     if (cursor->reader != NULL)
@@ -183,9 +184,15 @@ int cursor_filter(sqlite3_vtab_cursor *base, int plan, const char *words, int co
         cursor->range.first = state.log_start_offset;
         cursor->range.end = state.end_offset;
     }
+    has_records = cursor->range.first < cursor->range.end;
     plan_apply(plan, arguments, &cursor->range);
-    result = commitlog_reader_open(core, cursor->range.first, cursor->range.end, &cursor->reader,
-                                   &why);
+    /* A log that is not here is not read as an empty one, whatever range is asked for. A seek for
+     * an offset that does not exist is answered by the tables. */
+    if (has_records && !commitlog_in_transaction(core) && (plan & PLAN_OFFSET_EQUAL) == 0 &&
+        commitlog_find(core, &why) != STATUS_OK)
+        return cursor_fail(cursor, &why);
+    result =
+        commitlog_reader_open(core, cursor->range.first, cursor->range.end, &cursor->reader, &why);
     if (result != STATUS_OK)
         return cursor_fail(cursor, &why);
     cursor->is_descending = (plan & PLAN_DESCENDING) != 0;
@@ -255,8 +262,7 @@ int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int colum
         return SQLITE_OK;
     if (!cursor->is_found || !found->in_segment) {
         failure why;
-        if (commitlog_reader_get(cursor->reader, cursor->offset, &cursor->found, &why) !=
-            STATUS_OK)
+        if (commitlog_reader_get(cursor->reader, cursor->offset, &cursor->found, &why) != STATUS_OK)
             return cursor_fail(cursor, &why);
         cursor->is_found = 1;
     }

@@ -16,10 +16,10 @@
 
 struct dropped_log {
     dropped_log *next;
-    log_handle *handle; /* referenced; NULL for a leftover */
-    commitlog *core;    /* of the handle; owned for a leftover */
-    int is_dropped;     /* 0: a rollback to a savepoint has brought the table back */
-    int depth;          /* savepoints that were open when it was dropped, and still are */
+    log_handle *handle;           /* referenced; NULL for a leftover */
+    commitlog *core;              /* of the handle; owned for a leftover */
+    int is_dropped;               /* 0: a rollback to a savepoint has brought the table back */
+    int depth;                    /* savepoints that were open when it was dropped, and still are */
     char *schema, *database_path; /* of a leftover */
 };
 
@@ -149,10 +149,8 @@ static int on_update(sqlite3_vtab *base, int count, sqlite3_value **values, sqli
     drop = sqlite3_malloc64(sizeof *drop);
     if (drop == NULL)
         return SQLITE_NOMEM;
-    *drop = (dropped_log){.next = conn->drops,
-                          .handle = conn->dropping,
-                          .is_dropped = 1,
-                          .depth = conn->drop_depth};
+    *drop = (dropped_log){
+        .next = conn->drops, .handle = conn->dropping, .is_dropped = 1, .depth = conn->drop_depth};
     drop->handle->reference_count++;
     conn->drops = drop;
     *rowid = 1;
@@ -252,12 +250,14 @@ static int connect(sqlite3 *db, void *conn, int count, const char *const *argume
         return SQLITE_NOMEM;
     memset(table, 0, sizeof *table);
     table->conn = conn;
+    table->conn->reference_count++;
     *ret = &table->base;
     return SQLITE_OK;
 }
 
 static int disconnect(sqlite3_vtab *base)
 {
+    connection_release(((drop_table *)base)->conn);
     sqlite3_free(base);
     return SQLITE_OK;
 }

@@ -14,22 +14,54 @@ SQLITE_EXTENSION_INIT1
 #define COMMITLOG_EXPORT __attribute__((visibility("default")))
 #endif
 
-static void release(void *argument)
+/* Of the process, so that loading twice into a connection finds what is there; under
+ * SQLITE_MUTEX_STATIC_APP2. */
+static connection *connections;
+
+/* The connection's own, with a reference more. NULL: out of memory. */
+static connection *connection_of(sqlite3 *db)
 {
+    sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP2);
+    connection *conn;
+
+    sqlite3_mutex_enter(mutex);
+    for (conn = connections; conn != NULL && conn->db != db;)
+        conn = conn->next;
+    if (conn == NULL && (conn = sqlite3_malloc64(sizeof *conn)) != NULL) {
+        *conn = (connection){.next = connections, .db = db};
+        connections = conn;
+    }
+    if (conn != NULL)
+        conn->reference_count++;
+    sqlite3_mutex_leave(mutex);
+    return conn;
+}
+
+void connection_release(void *argument)
+{
+    sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP2);
     connection *conn = argument;
 
     if (--conn->reference_count > 0)
         return;
+    sqlite3_mutex_enter(mutex);
+    for (connection **link = &connections; *link != NULL; link = &(*link)->next) {
+        if (*link == conn) {
+            *link = conn->next;
+            break;
+        }
+    }
+    sqlite3_mutex_leave(mutex);
     drop_forget_leftovers(conn);
     handle_release_temporary_roots(conn);
     sqlite3_free(conn);
 }
 
-/* SQLite calls release() also when a registration fails. */
+/* SQLite calls the release also when a registration fails. */
 static int register_module(connection *conn, const char *name, const sqlite3_module *module)
 {
     conn->reference_count++;
-    return sqlite3_create_module_v2(conn->db, name, module, conn, release);
+    return sqlite3_create_module_v2(conn->db, name, module, conn, connection_release);
 }
 
 COMMITLOG_EXPORT int sqlite3_commitlog_init(sqlite3 *db, char **ret_message,
@@ -48,18 +80,17 @@ COMMITLOG_EXPORT int sqlite3_commitlog_init(sqlite3 *db, char **ret_message,
                                        sqlite3_libversion());
         return SQLITE_ERROR;
     }
-    conn = sqlite3_malloc64(sizeof *conn);
+    conn = connection_of(db);
     if (conn == NULL)
         return SQLITE_NOMEM;
-    *conn = (connection){.db = db, .reference_count = 1};
     code = register_module(conn, "commitlog", &table_module);
     if (code == SQLITE_OK)
         code = register_module(conn, "commitlog_segments", &segments_module);
     if (code == SQLITE_OK)
         code = register_module(conn, "commitlog_dropped_tables", &drop_module);
     if (code == SQLITE_OK)
-        code = functions_register(conn, release);
-    release(conn);
+        code = functions_register(conn);
+    connection_release(conn);
 #ifdef SQLITE_CORE
     return code;
 #else

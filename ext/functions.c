@@ -106,7 +106,8 @@ int resolve_log(connection *conn, const char *text, log_handle **ret, char **ret
         }
     }
     if (code == SQLITE_OK && (schema == NULL || !ours)) {
-        *ret_message = sqlite3_mprintf(schema == NULL ? "no such log: %s" : "%s is not a log", text);
+        *ret_message =
+            sqlite3_mprintf(schema == NULL ? "no such log: %s" : "%s is not a log", text);
         code = SQLITE_ERROR;
     }
     if (code == SQLITE_OK)
@@ -143,8 +144,8 @@ static log_handle *handle_argument(sqlite3_context *context, sqlite3_value *argu
 {
     log_handle *handle = NULL;
     char *message = NULL;
-    int code = resolve_log(sqlite3_user_data(context),
-                           (const char *)sqlite3_value_text(argument), &handle, &message);
+    int code = resolve_log(sqlite3_user_data(context), (const char *)sqlite3_value_text(argument),
+                           &handle, &message);
 
     if (code == SQLITE_OK)
         return handle;
@@ -213,7 +214,7 @@ static status adopt_anew(log_handle *handle, commitlog_state *ret, failure *why)
     if (result != STATUS_OK)
         return result;
     result = commitlog_find(handle->core, &missing);
-    if (result == STATUS_OK || state.end_offset == 0)
+    if (result == STATUS_OK || state.end_offset == state.log_start_offset)
         return fail(why, STATUS_REFUSED, "the log is whole, in %s: there is nothing to adopt",
                     commitlog_directory(handle->core));
     if (result != STATUS_NO_LOG)
@@ -264,7 +265,7 @@ static void adopt(sqlite3_context *context, int count, sqlite3_value **arguments
 
 /* ---- registration ---------------------------------------------------------------------------- */
 
-int functions_register(connection *conn, void (*release)(void *conn))
+int functions_register(connection *conn)
 {
     static const struct {
         const char *name;
@@ -281,8 +282,8 @@ int functions_register(connection *conn, void (*release)(void *conn))
     for (size_t i = 0; i < sizeof functions / sizeof *functions && code == SQLITE_OK; i++) {
         conn->reference_count++;
         code = sqlite3_create_function_v2(conn->db, functions[i].name, functions[i].arguments,
-                                          SQLITE_UTF8 | functions[i].flags, conn,
-                                          functions[i].call, NULL, NULL, release);
+                                          SQLITE_UTF8 | functions[i].flags, conn, functions[i].call,
+                                          NULL, NULL, connection_release);
     }
     return code;
 }

@@ -38,21 +38,26 @@ typedef struct dropped_log dropped_log;
 /* ---- extension.c ----------------------------------------------------------------------------- */
 
 struct connection {
+    connection *next;
     sqlite3 *db;
     log_handle *handles;
-    unsigned cursor_count; /* open cursors on logs */
-    dropped_log *drops;     /* tables dropped in this transaction */
-    dropped_log *leftovers; /* drops of earlier ones, whose files go at the commit */
-    log_handle *dropping;   /* argument of the INSERT that drop_log() makes */
-    int drop_depth;         /* savepoints that are open around the drops */
-    unsigned reference_count; /* modules and functions that hold this */
+    unsigned cursor_count;    /* open cursors on logs */
+    dropped_log *drops;       /* tables dropped in this transaction */
+    dropped_log *leftovers;   /* drops of earlier ones, whose files go at the commit */
+    log_handle *dropping;     /* argument of the INSERT that drop_log() makes */
+    int drop_depth;           /* savepoints that are open around the drops */
+    unsigned reference_count; /* modules, functions and tables that hold this */
 };
+
+/* Give a reference back. SQLite calls it for modules and functions; it lets go of a module before
+ * it disconnects the last of its tables, so each table holds a reference, too. */
+void connection_release(void *conn);
 
 /* ---- options.c ------------------------------------------------------------------------------- */
 
 typedef struct {
     int64_t segment_bytes;
-    int64_t segment_ms;        /* 0: off, here and below */
+    int64_t segment_ms; /* 0: off, here and below */
     int64_t retention_bytes;
     int64_t retention_ms;
     int64_t retention_records;
@@ -131,7 +136,8 @@ status store_sum_bytes(log_handle *handle, int64_t *ret_bytes, failure *why) STA
 status store_drop_segments(log_handle *handle, uint64_t start_offset, int64_t now_ms,
                            int *ret_count, failure *why) STATUS_MUST_CHECK;
 
-/* Dropped segments, ascending, that were dropped at `until_ms` or before, from sqlite3_malloc64(). */
+/* Dropped segments, ascending, that were dropped at `until_ms` or before, from sqlite3_malloc64().
+ */
 status store_read_dropped(log_handle *handle, int64_t until_ms, commitlog_segment **ret_segments,
                           size_t *ret_count, int *ret_has_later, failure *why) STATUS_MUST_CHECK;
 status store_forget_dropped(log_handle *handle, const commitlog_segment *segment,
@@ -161,7 +167,7 @@ struct log_handle {
     commitlog *core;
     log_options options;
     char *root_path;
-    char *database_path;  /* NULL for a database without a file */
+    char *database_path; /* NULL for a database without a file */
     sqlite3_stmt *statements[STATEMENT_COUNT];
     sqlite3_int64 known_records; /* for the planner */
 
@@ -173,8 +179,8 @@ struct log_handle {
     unsigned cached_row_count; /* ever; the oldest is overwritten */
 
     /* The transaction, beyond what core keeps of it. */
-    commitlog_state stored; /* what the tables said at the beginning */
-    int wants_drop_check;         /* dropped tables and files are to be looked for */
+    commitlog_state stored;         /* what the tables said at the beginning */
+    int wants_drop_check;           /* dropped tables and files are to be looked for */
     commitlog_segment *collectable; /* to be removed after the commit */
     size_t collectable_count;
 };
@@ -195,9 +201,9 @@ status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why)
 
 /* Where a database keeps its logs. Both from sqlite3_mprintf(); *ret_database_path is NULL, and
  * the root a temporary directory, for a database without a file. */
-status handle_locate(connection *conn, const char *schema,
-                     const uint8_t uuid[COMMITLOG_UUID_BYTES], char **ret_root_path,
-                     char **ret_database_path, failure *why) STATUS_MUST_CHECK;
+status handle_locate(connection *conn, const char *schema, const uint8_t uuid[COMMITLOG_UUID_BYTES],
+                     char **ret_root_path, char **ret_database_path,
+                     failure *why) STATUS_MUST_CHECK;
 
 /* Remove the temporary directories that this connection's logs made. */
 void handle_release_temporary_roots(connection *conn);
@@ -253,8 +259,7 @@ enum {
     PLAN_TIMESTAMP_FROM = 64, /* > and >=: SQLite checks again */
     PLAN_TIMESTAMP_TO = 128,  /* < and <= */
     PLAN_SKIP = 256,          /* SQL's OFFSET */
-    PLAN_NOTHING = 512,       /* offset IS NULL: no arguments, no rows */
-    PLAN_DESCENDING = 1024    /* no argument */
+    PLAN_DESCENDING = 512     /* no argument */
 };
 
 int plan_best_index(sqlite3_vtab *base, sqlite3_index_info *info);
@@ -332,7 +337,7 @@ void drop_forget_leftovers(connection *conn);
 
 /* ---- functions.c ----------------------------------------------------------------------------- */
 
-int functions_register(connection *conn, void (*release)(void *conn));
+int functions_register(connection *conn);
 
 /* The connected table that 'table' or 'schema.table' names, as SQLite resolves it. SQLITE_OK, or a
  * code and a message from sqlite3_mprintf(). */

@@ -88,9 +88,8 @@ void handle_release_temporary_roots(connection *conn)
     sqlite3_mutex_leave(mutex);
 }
 
-status handle_locate(connection *conn, const char *schema,
-                     const uint8_t uuid[COMMITLOG_UUID_BYTES], char **ret_root_path,
-                     char **ret_database_path, failure *why)
+status handle_locate(connection *conn, const char *schema, const uint8_t uuid[COMMITLOG_UUID_BYTES],
+                     char **ret_root_path, char **ret_database_path, failure *why)
 {
     const char *file = sqlite3_db_filename(conn->db, schema);
 
@@ -112,7 +111,8 @@ status handle_locate(connection *conn, const char *schema,
 /*
  * May what was read from the tables be remembered, and is what is remembered still what they say?
  * The data version changes with every commit, of this connection or another, that the present read
- * transaction sees; not with changes that are not committed yet, so a writing one remembers nothing.
+ * transaction sees; not with changes that are not committed yet, so a writing one remembers
+ * nothing.
  */
 static int is_cacheable(log_handle *handle)
 {
@@ -168,11 +168,11 @@ static status open_core(log_handle *handle, failure *why)
 {
     commitlog_catalog catalog = {handle, segment_at};
     commitlog_options options = core_options(&handle->options);
-    commitlog_location where = {
-        .read_only = sqlite3_db_readonly(handle->conn->db, handle->schema) == 1};
+    commitlog_location where = {.read_only =
+                                    sqlite3_db_readonly(handle->conn->db, handle->schema) == 1};
     char *root_path = NULL, *database_path = NULL;
-    status result = handle_locate(handle->conn, handle->schema, handle->uuid, &root_path,
-                                  &database_path, why);
+    status result =
+        handle_locate(handle->conn, handle->schema, handle->uuid, &root_path, &database_path, why);
 
     if (result != STATUS_OK)
         return result;
@@ -288,8 +288,7 @@ status handle_reopen(log_handle *handle, failure *why)
 {
     uint8_t uuid[COMMITLOG_UUID_BYTES], old_uuid[COMMITLOG_UUID_BYTES];
     commitlog *old = handle->core;
-    status result =
-        store_read_uuid(handle->conn->db, handle->schema, handle->name, uuid, why);
+    status result = store_read_uuid(handle->conn->db, handle->schema, handle->name, uuid, why);
 
     if (result != STATUS_OK || memcmp(uuid, handle->uuid, sizeof uuid) == 0)
         return result;
@@ -315,7 +314,7 @@ status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why)
         return STATUS_OK;
     }
     result = store_read_state(handle, ret, &cause);
-    if (result == STATUS_DAMAGED && handle->conn->cursor_count == 0 &&
+    if (result == STATUS_DAMAGED && !commitlog_is_reading(handle->core) &&
         !commitlog_in_transaction(handle->core)) {
         result = handle_reopen(handle, why);
         if (result == STATUS_OK)

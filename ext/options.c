@@ -16,20 +16,19 @@ typedef struct {
     int64_t minimum, maximum, preset;
 } option;
 
-#define NO_LIMIT INT64_MAX
+#define NO_LIMIT (INT64_MAX - 1)
 #define YEARS_MS (INT64_C(1000) * 366 * 24 * 3600 * 1000)
 
 /* A preset of 0 with a minimum above it means "off unless given". */
 static const option options[] = {
-    {"segment_bytes", KIND_BYTES, offsetof(log_options, segment_bytes),
-     COMMITLOG_SEGMENT_BYTES_MIN, (int64_t)COMMITLOG_SEGMENT_BYTES_MAX, INT64_C(64) << 20},
+    {"segment_bytes", KIND_BYTES, offsetof(log_options, segment_bytes), COMMITLOG_SEGMENT_BYTES_MIN,
+     (int64_t)COMMITLOG_SEGMENT_BYTES_MAX, INT64_C(64) << 20},
     {"segment_ms", KIND_MS, offsetof(log_options, segment_ms), 1, YEARS_MS, 0},
     {"retention_bytes", KIND_BYTES, offsetof(log_options, retention_bytes), 1, NO_LIMIT, 0},
     {"retention_ms", KIND_MS, offsetof(log_options, retention_ms), 1, YEARS_MS, 0},
     {"retention_records", KIND_COUNT, offsetof(log_options, retention_records), 1, NO_LIMIT, 0},
     /* The preset stands for SQLite's own limit, SQLITE_LIMIT_LENGTH. */
-    {"max_message_bytes", KIND_BYTES, offsetof(log_options, max_message_bytes), 1, 2147483647,
-     0},
+    {"max_message_bytes", KIND_BYTES, offsetof(log_options, max_message_bytes), 1, 2147483647, 0},
     {"file_delete_delay_ms", KIND_MS, offsetof(log_options, file_delete_delay_ms), 0, YEARS_MS,
      60000},
 };
@@ -46,7 +45,7 @@ static const unit byte_units[] = {{"", 1},
                                   {"MiB", INT64_C(1) << 20},
                                   {"GiB", INT64_C(1) << 30},
                                   {NULL, 0}};
-static const unit time_units[] = {{"", 1},         {"ms", 1},         {"s", 1000}, {"m", 60000},
+static const unit time_units[] = {{"", 1},        {"ms", 1},       {"s", 1000}, {"m", 60000},
                                   {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
 static const unit count_units[] = {{"", 1}, {NULL, 0}};
 
@@ -64,25 +63,24 @@ static int64_t *field_of(log_options *values, const option *which)
     return (int64_t *)((char *)values + which->field);
 }
 
-/* A whole number and a unit, of no more than fits. */
+/* A whole number and a unit. What is beyond all ranges comes as a number that is, too. */
 static int parse_quantity(const char *text, option_kind kind, int64_t *ret)
 {
     int64_t number = 0;
+    int is_negative = *text == '-';
 
+    text += is_negative;
     if (!isdigit((unsigned char)*text))
         return 0;
-    for (; isdigit((unsigned char)*text); text++) {
-        if (number > (INT64_MAX - (*text - '0')) / 10)
-            return 0;
-        number = number * 10 + (*text - '0');
-    }
+    for (; isdigit((unsigned char)*text); text++)
+        number =
+            number > (INT64_MAX - (*text - '0')) / 10 ? INT64_MAX : number * 10 + (*text - '0');
     while (*text == ' ')
         text++;
     for (const unit *at = units[kind]; at->name != NULL; at++) {
         if (sqlite3_stricmp(text, at->name) == 0) {
-            if (number > INT64_MAX / at->factor)
-                return 0;
-            *ret = number * at->factor;
+            number = number > INT64_MAX / at->factor ? INT64_MAX : number * at->factor;
+            *ret = is_negative ? -number : number;
             return 1;
         }
     }
@@ -140,8 +138,9 @@ static int parse_one(char *text, log_options *values, unsigned *seen, char **ret
     int64_t number = 0;
 
     if (equals == NULL) {
-        *ret_message = sqlite3_mprintf("commitlog: \"%s\" is no option: write name=value",
-                                       unquote(text));
+        *ret_message = sqlite3_mprintf("commitlog: \"%s\" is no option: write name=value; allowed "
+                                       "are %z",
+                                       text, all_names());
         return SQLITE_ERROR;
     }
     *equals = '\0';
@@ -149,8 +148,8 @@ static int parse_one(char *text, log_options *values, unsigned *seen, char **ret
     value = unquote(equals + 1);
     which = find_option(name);
     if (which == NULL) {
-        *ret_message = sqlite3_mprintf("commitlog: unknown option \"%s\"; allowed are %z", name,
-                                       all_names());
+        *ret_message =
+            sqlite3_mprintf("commitlog: unknown option \"%s\"; allowed are %z", name, all_names());
         return SQLITE_ERROR;
     }
     if (*seen & 1u << (which - options)) {
@@ -163,7 +162,7 @@ static int parse_one(char *text, log_options *values, unsigned *seen, char **ret
                                        unit_words[which->kind]);
         return SQLITE_ERROR;
     }
-    if (number < which->minimum || number > which->maximum) {
+    if (number < which->minimum || number > which->maximum || number == INT64_MAX) {
         *ret_message = sqlite3_mprintf("commitlog: %s=\"%s\" is out of range; allowed are %lld to "
                                        "%lld",
                                        which->name, value, (sqlite3_int64)which->minimum,
@@ -187,7 +186,7 @@ int options_parse(sqlite3 *db, int count, const char *const *arguments, log_opti
         char *text = sqlite3_mprintf("%s", arguments[i]);
         int code = text == NULL ? SQLITE_NOMEM : SQLITE_OK;
         /* commitlog and commitlog() both come without options */
-        if (code == SQLITE_OK && (count > 1 || *unquote(text) != '\0'))
+        if (code == SQLITE_OK && (count > 1 || text[strspn(text, " \t\r\n")] != '\0'))
             code = parse_one(text, &values, &seen, ret_message);
         sqlite3_free(text);
         if (code != SQLITE_OK)

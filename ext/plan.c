@@ -42,8 +42,6 @@ static int offset_bit(int op)
         return PLAN_OFFSET_BELOW;
     case SQLITE_INDEX_CONSTRAINT_LE:
         return PLAN_OFFSET_TO;
-    case SQLITE_INDEX_CONSTRAINT_ISNULL:
-        return PLAN_NOTHING;
     default:
         return 0;
     }
@@ -135,11 +133,9 @@ static int order(sqlite3_index_info *info, int plan)
 
 static void estimate(sqlite3_index_info *info, int plan, double records)
 {
-    double rows = records;
+    double rows = records > 1000 ? records : 1000; /* few or none yet: more may come */
 
-    if (plan & PLAN_NOTHING) {
-        rows = 0;
-    } else if (plan & PLAN_OFFSET_EQUAL) {
+    if (plan & PLAN_OFFSET_EQUAL) {
         rows = 1;
         info->idxFlags |= SQLITE_INDEX_SCAN_UNIQUE;
     } else {
@@ -163,9 +159,7 @@ static int describe(sqlite3_index_info *info, int plan)
         if (plan & terms[i].bit)
             sqlite3_str_appendf(words, "%s%s", sqlite3_str_length(words) > 0 ? " AND " : "",
                                 terms[i].words);
-    if (plan & PLAN_NOTHING)
-        sqlite3_str_appendall(words, " no offset is NULL");
-    else if (plan & PLAN_DESCENDING)
+    if (plan & PLAN_DESCENDING)
         sqlite3_str_appendf(words, "%snewest first", sqlite3_str_length(words) > 0 ? ", " : "");
     else
         sqlite3_str_appendf(words, "%soldest first", sqlite3_str_length(words) > 0 ? ", " : "");
@@ -181,10 +175,12 @@ int plan_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     int plan = choose(info, chosen, &is_exact);
 
     plan = order(info, plan);
-    /* SQLite leaves its own skipping out if it is told so: only where every row is a row. A loop
-     * over IN looks like an equality, and must not skip once a round. */
+    /* SQLite leaves its own skipping out if it is told so: only where every row is a row. Before
+     * 3.46.0 it does not tell of terms that compare two columns. A loop over IN looks like an
+     * equality, and must not skip once a round. */
     if ((plan & PLAN_SKIP) &&
-        (!is_exact || (plan & PLAN_OFFSET_EQUAL) || (info->nOrderBy > 0 && !info->orderByConsumed)))
+        (sqlite3_libversion_number() < 3046000 || !is_exact || (plan & PLAN_OFFSET_EQUAL) ||
+         (info->nOrderBy > 0 && !info->orderByConsumed)))
         plan &= ~PLAN_SKIP;
     for (int i = 0; i < TERM_COUNT; i++) {
         if ((plan & terms[i].bit) == 0)
@@ -346,7 +342,7 @@ static void apply_skip(int plan, sqlite3_int64 count, plan_range *range)
 void plan_apply(int plan, sqlite3_value **arguments, plan_range *range)
 {
     int64_t low = INT64_MIN, high = INT64_MAX;
-    int is_empty = (plan & PLAN_NOTHING) != 0, argument = 0;
+    int is_empty = 0, argument = 0;
 
     range->min_timestamp_ms = INT64_MIN;
     range->max_timestamp_ms = INT64_MAX;

@@ -46,12 +46,14 @@ static int connect(sqlite3 *db, void *conn, int count, const char *const *argume
         return SQLITE_NOMEM;
     memset(table, 0, sizeof *table);
     table->conn = conn;
+    table->conn->reference_count++;
     *ret = &table->base;
     return SQLITE_OK;
 }
 
 static int disconnect(sqlite3_vtab *base)
 {
+    connection_release(((segments_table *)base)->conn);
     sqlite3_free(base);
     return SQLITE_OK;
 }

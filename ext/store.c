@@ -81,12 +81,12 @@ static int run(sqlite3 *db, char **ret_message, const char *format, ...)
     return code;
 }
 
-#define SEGMENT_COLUMNS                                                                            \
-    "base_offset, name, nonce, record_count, bytes, min_timestamp_ms, max_timestamp_ms, "          \
+#define SEGMENT_COLUMNS                                                                   \
+    "base_offset, name, nonce, record_count, bytes, min_timestamp_ms, max_timestamp_ms, " \
     "created_ms, checksum"
 
-#define SEGMENT_COLUMN_TYPES                                                                       \
-    "base_offset INTEGER, name TEXT, nonce INTEGER, record_count INTEGER, bytes INTEGER, "         \
+#define SEGMENT_COLUMN_TYPES                                                               \
+    "base_offset INTEGER, name TEXT, nonce INTEGER, record_count INTEGER, bytes INTEGER, " \
     "min_timestamp_ms INTEGER, max_timestamp_ms INTEGER, created_ms INTEGER, checksum INTEGER"
 
 static uint64_t seed_of(const uint8_t uuid[COMMITLOG_UUID_BYTES])
@@ -227,9 +227,10 @@ status store_find_table(sqlite3 *db, const char *schema, const uint8_t uuid[COMM
                         char **ret_name, failure *why)
 {
     sqlite3_stmt *statement = NULL;
-    char *sql = sqlite3_mprintf("SELECT substr(name, 1, length(name) - 7) FROM \"%w\".sqlite_schema "
-                                "WHERE type = 'table' AND name LIKE '%%\\_config' ESCAPE '\\'",
-                                schema);
+    char *sql =
+        sqlite3_mprintf("SELECT substr(name, 1, length(name) - 7) FROM \"%w\".sqlite_schema "
+                        "WHERE type = 'table' AND name LIKE '%%\\_config' ESCAPE '\\'",
+                        schema);
     status result = STATUS_OK;
     int code;
 
@@ -263,8 +264,9 @@ static const char *const texts[STATEMENT_COUNT] = {
                               "ORDER BY next_offset DESC LIMIT 1",
     [STATEMENT_LEDGER_CLEAR] = "DELETE FROM %1_ledger\"",
     [STATEMENT_LEDGER_WRITE] = "INSERT INTO %1_ledger\" VALUES(?1, ?2, ?3, ?4, ?5, NULL, ?6)",
-    [STATEMENT_SEGMENT_AT] = "SELECT " SEGMENT_COLUMNS " FROM %1_segments\" WHERE base_offset <= ?1 "
-                             "ORDER BY base_offset DESC LIMIT 1",
+    [STATEMENT_SEGMENT_AT] =
+        "SELECT " SEGMENT_COLUMNS " FROM %1_segments\" WHERE base_offset <= ?1 "
+        "ORDER BY base_offset DESC LIMIT 1",
     [STATEMENT_SEGMENT_DROPPED_AT] = "SELECT " SEGMENT_COLUMNS " FROM %1_dropped\" "
                                      "WHERE base_offset <= ?1 ORDER BY base_offset DESC LIMIT 1",
     [STATEMENT_SEGMENT_FROM] = "SELECT " SEGMENT_COLUMNS " FROM %1_segments\" "
@@ -362,8 +364,7 @@ static status get(log_handle *handle, store_statement which, sqlite3_stmt **ret,
 static status finish(log_handle *handle, sqlite3_stmt *statement, failure *why)
 {
     int code = sqlite3_step(statement);
-    status result =
-        code == SQLITE_DONE ? STATUS_OK : fail_sqlite(handle->conn->db, code, why);
+    status result = code == SQLITE_DONE ? STATUS_OK : fail_sqlite(handle->conn->db, code, why);
 
     sqlite3_reset(statement);
     return result;
@@ -594,10 +595,9 @@ status store_read_state(log_handle *handle, commitlog_state *ret, failure *why)
     if (state.has_active) {
         result = read_segment(handle, STATEMENT_SEGMENT_AT, state.active.base_offset, &active, why);
         if (result == STATUS_NOT_FOUND ||
-            (result == STATUS_OK &&
-             (active.base_offset != state.active.base_offset ||
-              active.bytes != state.active.bytes ||
-              active.base_offset + active.record_count != state.end_offset)))
+            (result == STATUS_OK && (active.base_offset != state.active.base_offset ||
+                                     active.bytes != state.active.bytes ||
+                                     active.base_offset + active.record_count != state.end_offset)))
             return fail(why, STATUS_DAMAGED,
                         "the log's tables: %s_ledger and %s_segments contradict each other",
                         handle->name, handle->name);

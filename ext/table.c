@@ -15,8 +15,8 @@ static const char *const column_names[COLUMN_COUNT - 1] = {
 int sqlite_code(status code)
 {
     switch (code) {
-#define STATUS_CASE(name, number, text, sqlite_code)                                               \
-    case STATUS_##name:                                                                            \
+#define STATUS_CASE(name, number, text, sqlite_code) \
+    case STATUS_##name:                              \
         return sqlite_code;
         STATUS_LIST(STATUS_CASE)
 #undef STATUS_CASE
@@ -50,6 +50,7 @@ static int disconnect(sqlite3_vtab *base)
     log_table *table = (log_table *)base;
 
     handle_put(table->handle);
+    connection_release(table->conn);
     sqlite3_free(table->schema);
     sqlite3_free(table->name);
     sqlite3_free(table);
@@ -73,10 +74,11 @@ static int check_name(const char *name, char **ret_message)
 
 static int declare(sqlite3 *db, const char *name)
 {
-    char *sql = sqlite3_mprintf("CREATE TABLE x(offset INTEGER NOT NULL, timestamp INTEGER, key, value, "
-                                "headers TEXT, segment INTEGER HIDDEN, position INTEGER HIDDEN, "
-                                "size INTEGER HIDDEN, \"%w\" HIDDEN)",
-                                name);
+    char *sql =
+        sqlite3_mprintf("CREATE TABLE x(offset INTEGER NOT NULL, timestamp INTEGER, key, value, "
+                        "headers TEXT, segment INTEGER HIDDEN, position INTEGER HIDDEN, "
+                        "size INTEGER HIDDEN, \"%w\" HIDDEN)",
+                        name);
     int code = sql != NULL ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
 
     sqlite3_free(sql);
@@ -96,6 +98,7 @@ static int connect(sqlite3 *db, void *conn, int count, const char *const *argume
         return SQLITE_NOMEM;
     memset(table, 0, sizeof *table);
     table->conn = conn;
+    table->conn->reference_count++;
     table->schema = sqlite3_mprintf("%s", arguments[1]);
     table->name = sqlite3_mprintf("%s", arguments[2]);
     code = table->schema != NULL && table->name != NULL ? SQLITE_OK : SQLITE_NOMEM;
@@ -116,6 +119,7 @@ static int connect(sqlite3 *db, void *conn, int count, const char *const *argume
 static int create(sqlite3 *db, void *conn, int count, const char *const *arguments,
                   sqlite3_vtab **ret, char **ret_message)
 {
+    sqlite3_int64 rowid = sqlite3_last_insert_rowid(db);
     uint8_t uuid[COMMITLOG_UUID_BYTES];
     failure why;
     int code = connect(db, conn, count, arguments, ret, ret_message);
@@ -129,6 +133,7 @@ static int create(sqlite3 *db, void *conn, int count, const char *const *argumen
         uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40); /* RFC 9562: version 4, */
         uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80); /* variant 10 */
         code = store_create(db, arguments[1], arguments[2], uuid, ret_message);
+        sqlite3_set_last_insert_rowid(db, rowid);
     }
     if (code != SQLITE_OK) {
         disconnect(*ret);

@@ -78,8 +78,7 @@ static int may_drop(const log_handle *handle, const commitlog_segment *oldest, u
     if (options->retention_bytes > 0 &&
         total_bytes - (int64_t)oldest->bytes >= options->retention_bytes)
         return 1;
-    return options->retention_records > 0 &&
-           (int64_t)(log_end - end) >= options->retention_records;
+    return options->retention_records > 0 && (int64_t)(log_end - end) >= options->retention_records;
 }
 
 /* Move the start over segments that the options do not keep. Their rows are in the table. */
@@ -185,8 +184,8 @@ static status sync_log(log_handle *handle, failure *why)
             result = commitlog_sync(handle->core, &state, &segments, &count, why);
     }
     if (result == STATUS_OK && state.log_start_offset > handle->stored.log_start_offset)
-        result = store_drop_segments(handle, state.log_start_offset, commitlog_now_ms(), &dropped,
-                                     why);
+        result =
+            store_drop_segments(handle, state.log_start_offset, commitlog_now_ms(), &dropped, why);
     if (result == STATUS_OK && !is_same(&state, &handle->stored))
         result = store_write_state(handle, &state, why);
     if (result == STATUS_OK && handle->wants_drop_check)
@@ -321,8 +320,7 @@ int transaction_on_savepoint(sqlite3_vtab *base, int number)
     log_table *table = (log_table *)base;
     failure why;
 
-    if (table->handle == NULL ||
-        transaction_savepoint(table->handle, number, &why) == STATUS_OK)
+    if (table->handle == NULL || transaction_savepoint(table->handle, number, &why) == STATUS_OK)
         return SQLITE_OK;
     return table_fail(table, &why);
 }

@@ -135,6 +135,8 @@ result run_statement(sqlite3 *db, const char *sql, const query *q);
 void result_free(result *r);
 void result_sort(result *r);
 void record_history(world *w, pair *p, const char *sql, const query *q);
+/* Print the last statements, the configuration and how to run it again. */
+void report_run(world *w);
 _Noreturn void mismatch(world *w, pair *p, const char *sql, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Fail the run unless the codes agree. */

@@ -328,8 +328,9 @@ outcome kind_insert_select_itself(world *w, pair *p)
 outcome kind_insert_select_generator(world *w, pair *p)
 {
     query q;
-    bool large = prng_chance(&w->random, 5);
-    unsigned count = 1 + (unsigned)prng_below(&w->random, large ? 120 : 15);
+    /* More than the log keeps in memory: it writes in the middle of the transaction. */
+    bool large = prng_chance(&w->random, 12);
+    unsigned count = 1 + (unsigned)prng_below(&w->random, large ? 160 : 15);
     unsigned bytes = (unsigned)prng_below(&w->random, large ? 3000 : 80);
 
     query_start(&q);

@@ -255,19 +255,19 @@ static void random_comparison(world *w, query *q, const char *alias)
         random_literal(w, q, column);
         sqlite3_str_appendall(q->sql, " AND ");
         random_literal(w, q, column);
-    } else if (dice < 80) {
+    } else if (dice < 78) {
         sqlite3_str_appendf(q->sql, "%s%s%s %sIN (", alias, dot, column,
                             prng_chance(&w->random, 15) ? "NOT " : "");
         random_list(w, q, column);
         sqlite3_str_appendall(q->sql, ")");
-    } else if (dice < 86) {
+    } else if (dice < 83) {
         sqlite3_str_appendf(q->sql, "%s%s%s IS %sNULL", alias, dot, column,
                             prng_chance(&w->random, 50) ? "NOT " : "");
-    } else if (dice < 91 && !w->without_subqueries) {
+    } else if (dice < 87 && !w->without_subqueries) {
         sqlite3_str_appendf(q->sql, "%s%s%s IN (SELECT offset + %d FROM %s WHERE offset %% 3 = %d)",
                             alias, dot, column, (int)prng_below(&w->random, 3) - 1, w->name,
                             (int)prng_below(&w->random, 3));
-    } else if (dice < 95) {
+    } else if (dice < 90) {
         sqlite3_str_appendf(q->sql, "%s%skey %s 'a%%'", alias, dot,
                             prng_chance(&w->random, 50) ? "LIKE" : "NOT LIKE");
     } else {
@@ -321,9 +321,9 @@ static void random_order(world *w, query *q)
 
     q->ordered = true;
     sqlite3_str_appendf(q->sql, " ORDER BY %s", RANDOM_OF(w, orders));
-    if (prng_chance(&w->random, 50)) {
+    if (prng_chance(&w->random, 60)) {
         sqlite3_str_appendf(q->sql, " LIMIT %d", (int)prng_below(&w->random, 30) - 1);
-        if (prng_chance(&w->random, 50)) {
+        if (prng_chance(&w->random, 70)) {
             sqlite3_str_appendf(q->sql, " OFFSET %d", (int)prng_below(&w->random, 60) - 1);
         }
     }
@@ -418,13 +418,21 @@ void random_select(world *w, query *q)
         random_predicate(w, q, "o", 1);
         return;
     }
-    sqlite3_str_appendf(q->sql, "SELECT %s%s FROM %s", dice < 40 ? "DISTINCT " : "",
-                        dice < 40 ? "key, typeof(key)" : RANDOM_OF(w, columns), w->name);
+    if (dice < 40) {
+        /* Which rows these are is open, but not how many. */
+        sqlite3_str_appendf(q->sql, "SELECT count(*) FROM (SELECT key FROM %s WHERE ", w->name);
+        random_predicate(w, q, "", 1);
+        sqlite3_str_appendf(q->sql, " LIMIT %d OFFSET %d)", (int)prng_below(&w->random, 60) - 1,
+                            (int)prng_below(&w->random, 40) - 1);
+        return;
+    }
+    sqlite3_str_appendf(q->sql, "SELECT %s%s FROM %s", dice < 43 ? "DISTINCT " : "",
+                        dice < 43 ? "key, typeof(key)" : RANDOM_OF(w, columns), w->name);
     if (prng_chance(&w->random, 85)) {
         sqlite3_str_appendall(q->sql, " WHERE ");
         random_predicate(w, q, "", 2);
     }
-    if (dice >= 40 && prng_chance(&w->random, 55)) {
+    if (dice >= 43 && prng_chance(&w->random, 55)) {
         random_order(w, q);
     }
 }

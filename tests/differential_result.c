@@ -208,27 +208,36 @@ static void print_row(const char *side, const result *r, size_t number)
     printf("\n");
 }
 
-void mismatch(world *w, pair *p, const char *sql, const char *format, ...)
+void report_run(world *w)
 {
-    va_list arguments;
     uint64_t first = w->history_count > HISTORY_MAX ? w->history_count - HISTORY_MAX : 0;
+    char *create = sqlite3_mprintf(w->create, w->name);
 
     printf("the statements before:\n");
     for (uint64_t i = first; i < w->history_count; i++) {
         printf("  %s\n", w->history[i % HISTORY_MAX]);
     }
-    char *create = sqlite3_mprintf(w->create, w->name);
-    printf("MISMATCH at statement %" PRIu64 " (%s), connection %d, transaction %s\n", w->statement,
-           w->kind_name, (int)(p - w->pairs), in_transaction(p) ? "open" : "none");
-    printf("  table: %s\n  journal_mode %s, synchronous %s, encoding %s%s\n", create,
-           w->journal_mode, w->synchronous, w->encoding, w->in_memory ? ", in memory" : "");
-    printf("  statement: %.2000s\n  ", sql);
+    printf("table: %s\njournal_mode %s, synchronous %s, encoding %s\n", create, w->journal_mode,
+           w->synchronous, w->encoding);
+    printf("the databases are in %s\nreplay: differential --seed %" PRIu64 " --statements %" PRIu64
+           " --epoch %" PRIu64 " (and --trace for every statement)\n",
+           w->directory != NULL ? w->directory : "memory", w->seed, w->statement_limit, w->epoch);
+    printf("at statement %" PRIu64 " (%s)\n", w->statement, w->kind_name);
+    fflush(stdout);
+}
+
+void mismatch(world *w, pair *p, const char *sql, const char *format, ...)
+{
+    va_list arguments;
+
+    report_run(w);
+    printf("MISMATCH at statement %" PRIu64 " (%s), connection %d, transaction %s: %.2000s\n",
+           w->statement, w->kind_name, (int)(p - w->pairs), in_transaction(p) ? "open" : "none",
+           sql);
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
-    printf("\nthe databases are in %s\nreplay: differential --seed %" PRIu64
-           " --statements %" PRIu64 " --epoch %" PRIu64 " (and --trace for every statement)\n",
-           w->directory != NULL ? w->directory : "memory", w->seed, w->statement_limit, w->epoch);
+    printf("\n");
     fflush(stdout);
     exit(1);
 }

@@ -33,9 +33,10 @@ static void close_pair(pair *p)
 static void set_journal_mode(world *w, sqlite3 *db, const char *mode)
 {
     /* SQLite 3.40 leaves WAL mode with a stale page cache when another connection wrote last and
-     * this one has not read since: it then misses rows of ordinary tables, too. */
+     * this one has not read since: it then misses rows of ordinary tables, too. And of main alone:
+     * the temp database would keep OFF, and go into its error state at a ROLLBACK. */
     driver_must(db, "SELECT count(*) FROM sqlite_schema");
-    char *got = driver_text(db, "PRAGMA journal_mode = %s", mode);
+    char *got = driver_text(db, "PRAGMA main.journal_mode = %s", mode);
 
     if (sqlite3_stricmp(got, mode) != 0 && !w->in_memory) {
         driver_fail("journal_mode is '%s', wanted '%s'", got, mode);
@@ -215,7 +216,7 @@ outcome kind_journal_mode(world *w, pair *p)
     p = &w->pairs[0];
     close_others(w);
     w->journal_mode = RANDOM_OF(w, modes);
-    char *sql = sqlite3_mprintf("PRAGMA journal_mode = %s", w->journal_mode);
+    char *sql = sqlite3_mprintf("PRAGMA main.journal_mode = %s", w->journal_mode);
     record_history(w, p, sql, NULL);
     sqlite3_free(sql);
     set_journal_mode(w, p->log, w->journal_mode);

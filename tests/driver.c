@@ -21,6 +21,7 @@
 #endif
 
 static const char *driver_program = "test";
+void (*driver_failing)(void);
 
 /* SplitMix64: one multiplication chain, no warm-up, every seed good. */
 uint64_t prng_next(prng *random)
@@ -52,6 +53,9 @@ void driver_fail(const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
+    if (driver_failing != NULL) {
+        driver_failing();
+    }
     exit(1);
 }
 

@@ -27,8 +27,11 @@ uint64_t prng_below(prng *random, uint64_t bound);
 /* True in `percent` of 100 calls. */
 bool prng_chance(prng *random, unsigned percent);
 
-/* Print "<program>: <message>" to stderr and exit with status 1. */
+/* Print "<program>: <message>" to stderr, call driver_failing if it is set, exit with status 1. */
 _Noreturn void driver_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A test's own last words, such as how to run it again. */
+extern void (*driver_failing)(void);
 
 /*
  * Read "--name value" options of unsigned 64-bit value and "--name" flags (value pointer NULL,

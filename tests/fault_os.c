@@ -25,7 +25,11 @@ static struct {
     int boot_id; /* -1: the system's */
     uint64_t forks;
     unsigned files, directories, mappings;
-    char (*unsynced)[PATH_BYTES_MAX];
+    struct unsynced {
+        char path[PATH_BYTES_MAX];
+        uint64_t position; /* the lowest that was written, UINT64_MAX: none */
+        bool is_new;       /* the name has not been synced in its directory */
+    } *unsynced;
     size_t unsynced_count;
     char *trace;
     size_t trace_bytes;
@@ -34,7 +38,7 @@ static struct {
 void fault_reset(void)
 {
     char *trace = fault.trace;
-    char(*unsynced)[PATH_BYTES_MAX] = fault.unsynced;
+    struct unsynced *unsynced = fault.unsynced;
 
     memset(&fault, 0, sizeof fault);
     fault.boot_id = -1;
@@ -138,48 +142,103 @@ __attribute__((format(printf, 2, 3))) static void note(status result, const char
     va_end(arguments);
 }
 
-static size_t find_unsynced(const char *name)
+static struct unsynced *find_unsynced(const char *path)
 {
-    size_t i = 0;
-    while (i < fault.unsynced_count && strcmp(fault.unsynced[i], name) != 0)
-        i++;
-    return i;
+    for (size_t i = 0; i < fault.unsynced_count; i++)
+        if (strcmp(fault.unsynced[i].path, path) == 0)
+            return &fault.unsynced[i];
+    return NULL;
 }
 
-bool fault_is_unsynced(const char *name)
+static struct unsynced *make_unsynced(const char *path)
 {
-    return find_unsynced(name) < fault.unsynced_count;
+    struct unsynced *entry = find_unsynced(path);
+
+    if (entry != NULL)
+        return entry;
+    assert(fault.unsynced_count < UNSYNCED_MAX && strlen(path) < PATH_BYTES_MAX);
+    entry = &fault.unsynced[fault.unsynced_count++];
+    strcpy(entry->path, path);
+    entry->position = UINT64_MAX;
+    entry->is_new = false;
+    return entry;
 }
 
-static void set_unsynced(const char *name)
+static void forget_unsynced(struct unsynced *entry)
 {
-    const char *ending = strrchr(name, '.');
+    *entry = fault.unsynced[--fault.unsynced_count];
+}
 
-    if (fault_is_unsynced(name) || (ending != NULL && strcmp(ending, ".idx") == 0))
+uint64_t fault_unsynced_position(const char *path)
+{
+    const struct unsynced *entry = find_unsynced(path);
+    return entry != NULL ? entry->position : UINT64_MAX;
+}
+
+bool fault_is_new(const char *path)
+{
+    const struct unsynced *entry = find_unsynced(path);
+    return entry != NULL && entry->is_new;
+}
+
+static bool is_index(const char *path)
+{
+    const char *ending = strrchr(path, '.');
+    return ending != NULL && strcmp(ending, ".idx") == 0;
+}
+
+static void set_new(const char *path)
+{
+    if (!is_index(path))
+        make_unsynced(path)->is_new = true;
+}
+
+static void set_written(const char *path, uint64_t position)
+{
+    struct unsynced *entry;
+
+    if (is_index(path))
         return;
-    assert(fault.unsynced_count < UNSYNCED_MAX && strlen(name) < PATH_BYTES_MAX);
-    strcpy(fault.unsynced[fault.unsynced_count++], name);
+    entry = make_unsynced(path);
+    if (position < entry->position)
+        entry->position = position;
 }
 
-static void set_synced(const char *name)
+static void set_synced(const char *path)
 {
-    size_t i = find_unsynced(name);
-    if (i < fault.unsynced_count && i != --fault.unsynced_count)
-        memcpy(fault.unsynced[i], fault.unsynced[fault.unsynced_count], PATH_BYTES_MAX);
-}
+    struct unsynced *entry = find_unsynced(path);
 
-/* The directory that holds this path got or lost a name. */
-static void set_parent_unsynced(const char *path)
-{
-    char parent[PATH_BYTES_MAX];
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL || slash == path)
+    if (entry == NULL)
         return;
-    assert((size_t)(slash - path) < sizeof parent);
-    memcpy(parent, path, (size_t)(slash - path));
-    parent[slash - path] = '\0';
-    set_unsynced(parent);
+    entry->position = UINT64_MAX;
+    if (!entry->is_new)
+        forget_unsynced(entry);
+}
+
+static void set_names_synced(const char *directory)
+{
+    size_t length = strlen(directory);
+
+    for (size_t i = fault.unsynced_count; i-- > 0;) {
+        struct unsynced *entry = &fault.unsynced[i];
+        if (strncmp(entry->path, directory, length) != 0 || entry->path[length] != '/' ||
+            strchr(entry->path + length + 1, '/') != NULL)
+            continue;
+        entry->is_new = false;
+        if (entry->position == UINT64_MAX)
+            forget_unsynced(entry);
+    }
+}
+
+static void set_removed(os_directory *directory, const char *name)
+{
+    char path[PATH_BYTES_MAX];
+    struct unsynced *entry;
+
+    snprintf(path, sizeof path, "%s/%s", os_posix.directory_path(directory), name);
+    entry = find_unsynced(path);
+    if (entry != NULL)
+        forget_unsynced(entry);
 }
 
 /* Is it this call's turn to fail? */
@@ -210,7 +269,7 @@ static status open_directory(const char *path, bool create, const char *owner_pa
     if (stop(FAULT_OPEN_DIRECTORY, path, &result, why))
         return result;
     if (create && os_posix.open_directory(path, false, NULL, &before, NULL) != STATUS_OK)
-        set_parent_unsynced(path);
+        set_new(path);
     os_posix.close_directory(before);
     result = os_posix.open_directory(path, create, owner_path, ret, why);
     if (result == STATUS_OK)
@@ -238,7 +297,7 @@ static status sync_directory(os_directory *directory, failure *why)
     if (!stop(FAULT_SYNC_DIRECTORY, path, &result, why))
         result = os_posix.sync_directory(directory, why);
     if (result == STATUS_OK)
-        set_synced(path);
+        set_names_synced(path);
     note(result, "sync-directory %s\n", path);
     return result;
 }
@@ -272,7 +331,7 @@ static status remove_file(os_directory *directory, const char *name, failure *wh
     if (!stop(FAULT_REMOVE, name, &result, why))
         result = os_posix.remove(directory, name, why);
     if (result == STATUS_OK)
-        set_synced(name);
+        set_removed(directory, name);
     note(result, "remove %s\n", name);
     return result;
 }
@@ -291,7 +350,7 @@ static status open_file(os_directory *directory, const char *name, os_mode mode,
     if (result == STATUS_OK)
         fault.files++;
     if (result == STATUS_OK && is_new)
-        set_unsynced(directory_path(directory));
+        set_new(os_posix.file_path(*ret));
     if (is_new)
         note(result, "create %s\n", name);
     return result;
@@ -338,7 +397,7 @@ static status write_file(os_file *file, const void *bytes, size_t size, uint64_t
     } else {
         result = os_posix.write(file, bytes, size, position, why);
     }
-    set_unsynced(name_of(file));
+    set_written(os_posix.file_path(file), position);
     note(result, "write %s %llu %zu\n", name_of(file), (unsigned long long)position, size);
     return result;
 }
@@ -368,7 +427,7 @@ static status sync_file(os_file *file, failure *why)
     if (!stop(FAULT_SYNC, name_of(file), &result, why))
         result = os_posix.sync(file, why);
     if (result == STATUS_OK)
-        set_synced(name_of(file));
+        set_synced(os_posix.file_path(file));
     note(result, "sync %s\n", name_of(file));
     return result;
 }

@@ -2,8 +2,7 @@
  * An operating system for tests: os_posix, which counts its calls, fails the one it is told to, and
  * writes down in which order files were written, synced and removed.
  *
- * It also knows which files and directories have changes that were not synced since, as a crash of
- * the machine would see them; that a write reached a file's end is not followed.
+ * It also knows which files have bytes, and which directories names, that were not synced since.
  *
  * One for the process, not for threads. libcheck runs each test in a process of its own; a test
  * calls fault_reset() first all the same, for those who run with CK_FORK=no.
@@ -72,9 +71,12 @@ unsigned fault_hits(void);
 const char *fault_trace(void);
 void fault_trace_clear(void);
 
-/* Has this file, or directory by its path, a change that no sync has followed? Not asked of
- * indexes, which are never synced. */
-bool fault_is_unsynced(const char *name);
+/* The lowest position of this file that was written since its last sync, UINT64_MAX if none. Not to
+ * be asked of indexes, which are never synced. */
+uint64_t fault_unsynced_position(const char *path);
+
+/* Was this file or directory made, and the directory that holds it not synced since? */
+bool fault_is_new(const char *path);
 
 /* Files, directories and mappings that are open at the moment. */
 unsigned fault_open_files(void);

@@ -45,7 +45,8 @@ int glue_count(const char *name, const char *suffix);
 /* Allocated bytes below this path of the test's directory. */
 int64_t glue_disk_bytes(const char *name);
 
-/* Names, sizes, modes and times of change of all below the test's directory, sorted by name. */
+/* Names, sizes, modes and times of change of all below the test's directory, sorted by name; not of
+ * SQLite's shared memory. */
 const char *glue_listing(void);
 
 /* The path of the one log directory that the database of this name has. */

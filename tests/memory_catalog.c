@@ -181,6 +181,8 @@ size_t memory_drop_segments(memory_catalog *catalog, commitlog_segment *dropped,
                catalog->state.log_start_offset)
         count++;
     ck_assert_uint_le(count, most);
+    if (count == 0)
+        return 0;
     memcpy(dropped, catalog->rows, count * sizeof *dropped);
     catalog->row_count -= count;
     memmove(catalog->rows, catalog->rows + count, catalog->row_count * sizeof *catalog->rows);

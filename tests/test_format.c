@@ -271,6 +271,11 @@ START_TEST(frames_that_nobody_writes_have_no_size)
                          hostile[i].headers_set);
         ck_assert_msg(record_frame_bytes(&frame) == 0, "frame %zu has a size", i);
     }
+    for (int i = 0; i < 2; i++) {
+        frame = frame_of(8, 3, 5, 0x31, 1);
+        frame.reserved[i] = 1;
+        ck_assert_msg(record_frame_bytes(&frame) == 0, "a reserved byte is set");
+    }
     frame = frame_of(8, 3, 5, 0x31, 1);
     ck_assert_uint_eq(record_frame_bytes(&frame), 48);
     frame = frame_of(0, UINT32_MAX - 39, 0, 0x40, 0);

@@ -269,6 +269,24 @@ START_TEST(running_select_over_trimmed_segments_returns_all_rows)
 }
 END_TEST
 
+/* Who trimmed is gone, the reader is done: a writer that has been here all along cleans up, at the
+ * latest when it starts a segment. */
+START_TEST(what_a_reader_held_up_goes_with_a_later_commit)
+{
+    append(db, 60);
+    sqlite3_stmt *reading = select_started(_i == 0 ? db : other, "ASC");
+    sqlite3 *third = glue_open("test.db");
+    MUST(third, "INSERT INTO x(x, offset) VALUES('delete-records', 58)");
+    glue_close(&third);
+    ck_assert_int_eq(rest_of(reading), 59);
+    sqlite3_finalize(reading);
+    for (int i = 0; i < 5; i++)
+        append(db, 1);
+    ck_assert_int_lt(glue_count("test.db-commitlog", ".log"), 6);
+    ROWS(other, summary, "7|58|64|7000");
+}
+END_TEST
+
 /* The pin is for what the reader needs: segments below it may go at once. */
 START_TEST(a_select_of_the_newest_records_pins_only_those)
 {
@@ -509,6 +527,7 @@ Suite *make_suite(void)
     tcase_add_checked_fixture(snapshots, setup, teardown);
     tcase_add_test(snapshots, reader_keeps_its_snapshot_while_another_appends);
     tcase_add_loop_test(snapshots, running_select_over_trimmed_segments_returns_all_rows, 0, 2);
+    tcase_add_loop_test(snapshots, what_a_reader_held_up_goes_with_a_later_commit, 0, 2);
     tcase_add_test(snapshots, a_select_of_the_newest_records_pins_only_those);
     tcase_add_test(snapshots, old_snapshot_that_comes_after_the_trim_gets_an_error);
     tcase_add_test(snapshots, old_snapshot_counts_all_or_nothing);

@@ -1,6 +1,6 @@
 -- Files that suffered: an index missing, cut, garbled or foreign changes no answer; a segment
 -- damaged, cut or missing is an error that names segment and offset, for its own rows only. Bytes
--- are changed with dd while the database is closed.
+-- are changed with dd while the database is closed; it does not bear a sanitizer's preload.
 .nullvalue NULL
 CREATE VIRTUAL TABLE x USING commitlog(segment_bytes=4096, file_delete_delay_ms=0);
 CREATE TABLE t(offset INTEGER PRIMARY KEY, timestamp INTEGER, key, value, headers TEXT);
@@ -73,7 +73,7 @@ SELECT substr(value, 1, 3) FROM x WHERE offset = 13;
 
 .print -- one byte of one value in the second segment
 .open :memory:
-.shell f=$(ls test.db-commitlog/*/*.log | sed -n 2p); printf 'Y' | dd of=$f bs=1 seek=1900 conv=notrunc 2>/dev/null
+.shell unset LD_PRELOAD; f=$(ls test.db-commitlog/*/*.log | sed -n 2p); printf 'Y' | dd of=$f bs=1 seek=1900 conv=notrunc 2>/dev/null
 .open test.db
 .load ./commitlog
 SELECT count(value) FROM x;
@@ -89,7 +89,7 @@ INSERT INTO x(timestamp, value) VALUES (32, 'appended');
 SELECT substr(value, 1, 8) FROM x WHERE offset = 32;
 .print -- its header
 .open :memory:
-.shell f=$(ls test.db-commitlog/*/*.log | sed -n 3p); printf 'GARBAGE' | dd of=$f bs=1 seek=0 conv=notrunc 2>/dev/null
+.shell unset LD_PRELOAD; f=$(ls test.db-commitlog/*/*.log | sed -n 3p); printf 'GARBAGE' | dd of=$f bs=1 seek=0 conv=notrunc 2>/dev/null
 .open test.db
 .load ./commitlog
 SELECT count(value) FROM x WHERE offset >= 9;
@@ -145,7 +145,7 @@ UPDATE x_ledger SET next_offset = next_offset - 1;
 .load ./commitlog
 SELECT count(*) FROM x;
 .dbconfig defensive off
-UPDATE x_segments SET records = records - 1 WHERE base_offset = 0;
+UPDATE x_segments SET record_count = record_count - 1 WHERE base_offset = 0;
 .open test.db
 .load ./commitlog
 SELECT count(value) FROM x;

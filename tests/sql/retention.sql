@@ -72,6 +72,7 @@ COMMIT;
 BEGIN;
 INSERT INTO back(timestamp, value) SELECT value, printf('%.*c', 1000, 'x')
     FROM generate_series(10, 60);
+INSERT INTO back(back) VALUES ('flush');
 INSERT INTO back(back) VALUES ('trim');
 SELECT count(*) BETWEEN 10 AND 13, max(offset) FROM back;
 ROLLBACK;
@@ -86,6 +87,13 @@ SELECT count(*), min(offset), max(offset), count(value) FROM back;
 INSERT INTO back(value) VALUES ('x');
 COMMIT;
 SELECT count(*), min(offset), max(offset), count(value) FROM back;
+.print -- trim before what is staged has a segment: the COMMIT makes good on it
+BEGIN;
+INSERT INTO back(timestamp, value)
+    SELECT value, printf('%.*c', 1000, 'x') FROM generate_series(1, 60);
+INSERT INTO back(back) VALUES ('trim');
+COMMIT;
+SELECT count(*) BETWEEN 10 AND 13, max(offset) FROM back;
 
 .print -- delete-records: the head goes, within a segment too
 CREATE VIRTUAL TABLE d USING commitlog(segment_bytes=4096, file_delete_delay_ms=0);

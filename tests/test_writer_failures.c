@@ -1,0 +1,730 @@
+/*
+ * The transaction when something fails or is taken back: savepoints, rollback, a commit that did
+ * not come about and is tried again, full disks, failed syncs, forks.
+ */
+#include "check_main.h"
+
+#include "fault_os.h"
+#include "memory_catalog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SEGMENT_BYTES = COMMITLOG_SEGMENT_BYTES_MIN };
+
+static memory_catalog catalog;
+static commitlog *log_handle;
+static failure why;
+
+/* Of the last sync. */
+static commitlog_state state;
+static const commitlog_segment *segments;
+static size_t segment_count;
+
+static void setup(void)
+{
+    memory_setup(&catalog, SEGMENT_BYTES);
+    log_handle = memory_open(&catalog);
+    segment_count = 0;
+}
+
+static void teardown(void)
+{
+    commitlog_close(log_handle);
+    memory_teardown(&catalog);
+}
+
+static status sync_now(void)
+{
+    why.text[0] = '\0';
+    return commitlog_sync(log_handle, &state, &segments, &segment_count, &why);
+}
+
+static void append(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        memory_append(log_handle, 60);
+}
+
+static void flush(void)
+{
+    ck_assert_int_eq(commitlog_flush(log_handle, &why), STATUS_OK);
+}
+
+static void savepoint(int number)
+{
+    ck_assert_int_eq(commitlog_savepoint(log_handle, number, &why), STATUS_OK);
+}
+
+/* Commit, and hold what the tables say against what is there and what was synced. */
+static void commit_and_expect(uint64_t end)
+{
+    uint64_t next = catalog.state.log_start_offset;
+
+    memory_commit(&catalog, log_handle);
+    ck_assert_uint_eq(catalog.state.end_offset, end);
+    for (size_t i = 0; i < catalog.row_count; i++) {
+        const commitlog_segment *row = &catalog.rows[i];
+        if (i > 0 || next == 0)
+            ck_assert_uint_eq(row->base_offset, next);
+        next = row->base_offset + row->record_count;
+        ck_assert(!fault_is_new(memory_path(&catalog, row->name)));
+        ck_assert_msg(fault_unsynced_position(memory_path(&catalog, row->name)) >= row->bytes, "%s is not synced", row->name);
+    }
+    ck_assert_uint_eq(next, end);
+    ck_assert(!fault_is_new(catalog.directory));
+    memory_expect(log_handle, 0, end);
+    commitlog_close(log_handle);
+    log_handle = memory_open(&catalog);
+    memory_expect(log_handle, 0, end);
+}
+
+static void begin_at(unsigned count)
+{
+    if (count > 0)
+        memory_append_and_commit(&catalog, log_handle, count, 60);
+    memory_begin(&catalog, log_handle);
+}
+
+/* ---- savepoints ------------------------------------------------------------------------------ */
+
+START_TEST(a_rollback_cuts_the_staging)
+{
+    begin_at(3);
+    append(2);
+    savepoint(0);
+    append(2);
+    savepoint(1);
+    append(2);
+    commitlog_rollback_to(log_handle, 1);
+    ck_assert_uint_eq(commitlog_next_offset(log_handle), 7);
+    append(1);
+    commitlog_rollback_to(log_handle, 1);
+    ck_assert_uint_eq(commitlog_next_offset(log_handle), 7);
+    commitlog_rollback_to(log_handle, 0);
+    ck_assert_uint_eq(commitlog_next_offset(log_handle), 5);
+    append(3);
+    commit_and_expect(8);
+    ck_assert_uint_eq(catalog.row_count, 1);
+}
+END_TEST
+
+START_TEST(release_and_set_again)
+{
+    begin_at(3);
+    savepoint(0);
+    append(1);
+    savepoint(0); /* set: nothing changes */
+    savepoint(1);
+    append(1);
+    savepoint(2);
+    commitlog_release(log_handle, 1); /* and those above */
+    append(1);
+    savepoint(1);
+    append(1);
+    commitlog_rollback_to(log_handle, 1);
+    ck_assert_uint_eq(commitlog_next_offset(log_handle), 6);
+    commitlog_rollback_to(log_handle, 0);
+    ck_assert_uint_eq(commitlog_next_offset(log_handle), 3);
+    append(1);
+    commit_and_expect(4);
+}
+END_TEST
+
+START_TEST(an_unknown_savepoint_is_the_beginning)
+{
+    static const int numbers[] = {-1, 0, 5};
+
+    for (size_t i = 0; i < 3; i++) {
+        for (int flushed = 0; flushed < 2; flushed++) {
+            uint64_t begin = catalog.state.end_offset;
+            memory_begin(&catalog, log_handle);
+            append(3);
+            if (flushed)
+                flush();
+            append(1);
+            commitlog_rollback_to(log_handle, numbers[i]);
+            ck_assert_uint_eq(commitlog_next_offset(log_handle), begin);
+            append(2);
+            memory_commit(&catalog, log_handle);
+            memory_expect(log_handle, 0, begin + 2);
+        }
+    }
+}
+END_TEST
+
+/* Savepoints below the unknown one go back to the beginning, too: there is nothing before it. */
+START_TEST(savepoints_below_an_unknown_one)
+{
+    for (int flushed = 0; flushed < 2; flushed++) {
+        uint64_t begin = catalog.state.end_offset;
+        memory_begin(&catalog, log_handle);
+        append(3);
+        savepoint(1);
+        append(3);
+        if (flushed)
+            flush();
+        commitlog_rollback_to(log_handle, 3);
+        ck_assert_uint_eq(commitlog_next_offset(log_handle), begin);
+        commitlog_rollback_to(log_handle, 1);
+        ck_assert_uint_eq(commitlog_next_offset(log_handle), begin);
+        append(2);
+        memory_commit(&catalog, log_handle);
+        memory_expect(log_handle, 0, begin + 2);
+    }
+}
+END_TEST
+
+START_TEST(the_start_offset_goes_back_too)
+{
+    begin_at(10);
+    commitlog_set_start_offset(log_handle, 3);
+    savepoint(0);
+    commitlog_set_start_offset(log_handle, 7);
+    commitlog_rollback_to(log_handle, 0);
+    ck_assert_uint_eq(commitlog_start_offset(log_handle), 3);
+    commitlog_rollback_to(log_handle, -1);
+    ck_assert_uint_eq(commitlog_start_offset(log_handle), 0);
+    commit_and_expect(10);
+    ck_assert_uint_eq(catalog.state.log_start_offset, 0);
+}
+END_TEST
+
+/* Below what was written: a new file, and what is kept of the old one is synced. */
+START_TEST(a_rollback_below_what_was_written_takes_a_new_file)
+{
+    for (unsigned before = 0; before <= 5; before += 5) {
+        size_t size_before, size_after;
+        uint8_t *bytes_before, *bytes_after;
+        size_t rows;
+        uint64_t begin;
+        char name[COMMITLOG_NAME_BYTES];
+        begin_at(before);
+        rows = catalog.row_count;
+        begin = commitlog_next_offset(log_handle);
+        append(2);
+        savepoint(0);
+        append(3);
+        flush();
+        size_t count;
+        strcpy(name, commitlog_touched(log_handle, &count)[0].name);
+        bytes_before = memory_load(&catalog, name, &size_before);
+        commitlog_rollback_to(log_handle, 0);
+        ck_assert_uint_eq(commitlog_next_offset(log_handle), begin + 2);
+        memory_expect(log_handle, 0, begin + 2);
+        append(4);
+        memory_expect(log_handle, 0, begin + 6);
+        bytes_after = memory_load(&catalog, name, &size_after);
+        ck_assert_uint_le(size_before, size_after);
+        ck_assert_mem_eq(bytes_before, bytes_after, size_before);
+        free(bytes_before);
+        free(bytes_after);
+        commit_and_expect(begin + 6);
+        ck_assert_uint_eq(catalog.row_count, rows + (rows == 0 ? 2 : 1));
+        ck_assert_uint_eq(catalog.rows[catalog.row_count - 1].base_offset, begin + 2);
+    }
+}
+END_TEST
+
+START_TEST(a_rollback_to_where_writing_stood)
+{
+    begin_at(0);
+    append(1);
+    savepoint(1);
+    flush();
+    commitlog_rollback_to(log_handle, 1);
+    append(1);
+    commit_and_expect(2);
+    ck_assert_uint_eq(catalog.row_count, 1);
+    /* The same, the staging written because it was full. */
+    memory_begin(&catalog, log_handle);
+    memory_append(log_handle, 200000);
+    savepoint(1);
+    memory_append(log_handle, 200000);
+    commitlog_rollback_to(log_handle, 1);
+    append(1);
+    commit_and_expect(4);
+}
+END_TEST
+
+START_TEST(a_rollback_over_several_segments)
+{
+    begin_at(3);
+    append(5);
+    savepoint(0);
+    append(70);
+    savepoint(1);
+    append(150);
+    flush();
+    append(20);
+    ck_assert_uint_gt((commitlog_touched(log_handle, &segment_count), segment_count), 4);
+    commitlog_rollback_to(log_handle, 1);
+    memory_expect(log_handle, 0, 78);
+    append(1);
+    flush();
+    commitlog_rollback_to(log_handle, 0);
+    ck_assert_uint_eq(commitlog_next_offset(log_handle), 8);
+    append(100);
+    commit_and_expect(108);
+    /* Files that no row names are gone after the commit. */
+    ck_assert_uint_eq(memory_file_count(&catalog), 2 * catalog.row_count + 1);
+}
+END_TEST
+
+START_TEST(a_rollback_of_everything_that_was_written)
+{
+    begin_at(0);
+    savepoint(0);
+    append(100);
+    flush();
+    commitlog_rollback_to(log_handle, 0);
+    memory_commit(&catalog, log_handle);
+    ck_assert_uint_eq(catalog.row_count, 0);
+    ck_assert_uint_eq(catalog.state.end_offset, 0);
+    ck_assert_uint_eq(memory_file_count(&catalog), 1);
+    begin_at(2);
+    savepoint(0);
+    append(1);
+    flush();
+    commitlog_rollback_to(log_handle, 0);
+    commit_and_expect(2);
+    memory_append_and_commit(&catalog, log_handle, 1, 60);
+    memory_expect(log_handle, 0, 3);
+}
+END_TEST
+
+START_TEST(rotate_is_taken_back_with_its_savepoint)
+{
+    begin_at(2);
+    savepoint(0);
+    ck_assert_int_eq(commitlog_rotate(log_handle, &why), STATUS_OK);
+    commitlog_rollback_to(log_handle, 0);
+    append(1);
+    commit_and_expect(3);
+    ck_assert_uint_eq(catalog.row_count, 1);
+}
+END_TEST
+
+/* ---- rollback and retry ---------------------------------------------------------------------- */
+
+START_TEST(a_rollback_forgets_and_removes_new_files)
+{
+    begin_at(0);
+    append(200);
+    flush();
+    ck_assert_uint_gt(memory_file_count(&catalog), 4);
+    commitlog_rollback(log_handle);
+    ck_assert(!commitlog_in_transaction(log_handle));
+    ck_assert_uint_eq(memory_file_count(&catalog), 1);
+    ck_assert(memory_file_exists(&catalog, "PINS"));
+    begin_at(5);
+    append(100);
+    flush();
+    commitlog_rollback(log_handle);
+    ck_assert_uint_eq(memory_file_count(&catalog), 3);
+    memory_expect(log_handle, 0, 5);
+    begin_at(3);
+    commit_and_expect(8);
+}
+END_TEST
+
+START_TEST(closing_the_handle_rolls_back)
+{
+    begin_at(0);
+    append(200);
+    flush();
+    commitlog_close(log_handle);
+    ck_assert_uint_eq(memory_file_count(&catalog), 1);
+    log_handle = memory_open(&catalog);
+}
+END_TEST
+
+/* Its commit may come back: SQLite said no, and the next process finds it done. */
+START_TEST(a_rollback_after_a_sync_keeps_the_files)
+{
+    begin_at(0);
+    append(100);
+    ck_assert_int_eq(sync_now(), STATUS_OK);
+    memory_store(&catalog, &state, segments, segment_count);
+    append(100); /* and these had no sync: their new files go */
+    flush();
+    commitlog_rollback(log_handle);
+    ck_assert_uint_eq(memory_file_count(&catalog), 2 * catalog.row_count + 1);
+    memory_expect(log_handle, 0, 100);
+    memory_begin(&catalog, log_handle);
+    append(3);
+    commit_and_expect(103);
+}
+END_TEST
+
+START_TEST(a_rollback_after_a_sync_writes_elsewhere)
+{
+    commitlog_state lost;
+
+    begin_at(3);
+    append(4);
+    ck_assert_int_eq(sync_now(), STATUS_OK);
+    lost = state;
+    commitlog_rollback(log_handle);
+    memory_begin(&catalog, log_handle);
+    append(2);
+    ck_assert_int_eq(sync_now(), STATUS_OK);
+    ck_assert_uint_ne(state.active.nonce, lost.active.nonce);
+    commitlog_rollback(log_handle);
+    /* The first came back after all. */
+    catalog.state = lost;
+    catalog.rows[0] = lost.active;
+    memory_expect(log_handle, 0, 7);
+    memory_begin(&catalog, log_handle);
+    append(1);
+    commit_and_expect(8);
+}
+END_TEST
+
+START_TEST(a_busy_commit_is_tried_again_with_more)
+{
+    begin_at(3);
+    append(2);
+    ck_assert_int_eq(sync_now(), STATUS_OK);
+    ck_assert_uint_eq(state.end_offset, 5);
+    unsigned syncs = fault_count(FAULT_SYNC);
+    ck_assert_int_eq(sync_now(), STATUS_OK); /* nothing new: no sync, the same answer */
+    ck_assert_uint_eq(fault_count(FAULT_SYNC), syncs);
+    ck_assert_uint_eq(state.end_offset, 5);
+    ck_assert_uint_eq(segment_count, 1);
+    append(100);
+    savepoint(2);
+    append(1);
+    ck_assert_int_eq(sync_now(), STATUS_OK);
+    ck_assert_uint_eq(state.end_offset, 106);
+    commitlog_rollback_to(log_handle, 2);
+    append(1);
+    commit_and_expect(106);
+}
+END_TEST
+
+/* Nothing is left, so the target is closed; then the commit is busy, and there is a flush. */
+START_TEST(a_busy_commit_of_an_empty_log_is_tried_again)
+{
+    for (int durable = 0; durable < 2; durable++) {
+        if (durable)
+            memory_begin(&catalog, log_handle);
+        else
+            memory_begin_unsynced(&catalog, log_handle);
+        append(3);
+        commitlog_set_start_offset(log_handle, commitlog_next_offset(log_handle));
+        ck_assert_int_eq(sync_now(), STATUS_OK);
+        flush();
+        ck_assert_int_eq(sync_now(), STATUS_OK);
+        append(2);
+        memory_commit(&catalog, log_handle);
+        uint64_t end = catalog.state.end_offset;
+        ck_assert_uint_eq(catalog.state.log_start_offset, end - 2);
+        memory_expect(log_handle, end - 2, end);
+        const commitlog_segment *last = &catalog.rows[catalog.row_count - 1];
+        ck_assert_uint_ge(fault_unsynced_position(memory_path(&catalog, last->name)), last->bytes);
+    }
+}
+END_TEST
+
+/* ---- faults ---------------------------------------------------------------------------------- */
+
+START_TEST(a_failed_sync_stays_failed_until_rollback)
+{
+    begin_at(3);
+    append(2);
+    fault_set(FAULT_SYNC, 1, STATUS_IO, false);
+    ck_assert_int_eq(sync_now(), STATUS_IO);
+    ck_assert_str_eq(why.text, "00000000000000000000.log: made to fail: input/output error");
+    unsigned syncs = fault_count(FAULT_SYNC);
+    ck_assert_int_eq(sync_now(), STATUS_IO);
+    ck_assert_str_eq(why.text, "00000000000000000000.log: made to fail: input/output error");
+    ck_assert_int_eq(commitlog_flush(log_handle, &why), STATUS_IO);
+    ck_assert_int_eq(commitlog_rotate(log_handle, &why), STATUS_IO);
+    commitlog_record record = memory_record(5, 10);
+    uint64_t offset = 77;
+    ck_assert_int_eq(commitlog_append(log_handle, &record, &offset, &why), STATUS_IO);
+    ck_assert_uint_eq(offset, 77);
+    savepoint(0);
+    commitlog_rollback_to(log_handle, -1);
+    ck_assert_int_eq(sync_now(), STATUS_IO);
+    ck_assert_uint_eq(fault_count(FAULT_SYNC), syncs);
+    commitlog_rollback(log_handle);
+    memory_begin(&catalog, log_handle);
+    append(2);
+    commit_and_expect(5);
+}
+END_TEST
+
+START_TEST(a_failed_sync_of_a_directory_stays_failed)
+{
+    for (unsigned nth = 1; nth <= 3; nth++) {
+        memory_begin(&catalog, log_handle);
+        ck_assert_int_eq(commitlog_rotate(log_handle, &why), STATUS_OK);
+        append(2);
+        fault_set(FAULT_SYNC_DIRECTORY, nth, STATUS_IO, false);
+        ck_assert_int_eq(sync_now(), STATUS_IO);
+        ck_assert_int_eq(sync_now(), STATUS_IO);
+        unsigned files = memory_file_count(&catalog);
+        commitlog_rollback(log_handle);
+        ck_assert_uint_eq(memory_file_count(&catalog), files - 2);
+    }
+    begin_at(2);
+    append(2);
+    commit_and_expect(4);
+}
+END_TEST
+
+START_TEST(a_failed_sync_on_the_way_fails_the_transaction)
+{
+    begin_at(0);
+    append(200); /* several segments: the first is synced when it is left */
+    fault_set(FAULT_SYNC, 1, STATUS_IO, false);
+    ck_assert_int_eq(commitlog_flush(log_handle, &why), STATUS_IO);
+    ck_assert_int_eq(sync_now(), STATUS_IO);
+    commitlog_rollback(log_handle);
+    ck_assert_uint_eq(memory_file_count(&catalog), 1);
+    memory_begin(&catalog, log_handle);
+    append(200);
+    commit_and_expect(200);
+}
+END_TEST
+
+/* What is kept of an abandoned file must be synced there and then; if that fails, so does all. */
+START_TEST(a_failed_sync_of_what_a_rollback_keeps)
+{
+    begin_at(3);
+    append(2);
+    savepoint(0);
+    append(2);
+    flush();
+    fault_set(FAULT_SYNC, 1, STATUS_IO, false);
+    commitlog_rollback_to(log_handle, 0);
+    ck_assert_uint_eq(fault_hits(), 1);
+    ck_assert_int_eq(sync_now(), STATUS_IO);
+    commitlog_rollback(log_handle);
+    memory_begin(&catalog, log_handle);
+    append(1);
+    commit_and_expect(4);
+}
+END_TEST
+
+/* The staging is full, the disk too: that record is refused, and those before it stay. */
+START_TEST(a_full_disk_while_appending)
+{
+    static const size_t torn[] = {0, 1, 4, 8, 100, 5000};
+
+    for (size_t i = 0; i < 6; i++) {
+        uint64_t begin = catalog.state.end_offset, offset = 0;
+        unsigned appended = 0;
+        status result = STATUS_OK;
+        begin_at(0);
+        fault_set_torn_bytes(torn[i]);
+        fault_set(FAULT_WRITE, 1 + (unsigned)i % 3, STATUS_NO_SPACE, false);
+        for (; result == STATUS_OK && appended < 1000; appended++) {
+            commitlog_record record = memory_record(begin + appended, 1000);
+            result = commitlog_append(log_handle, &record, &offset, &why);
+        }
+        ck_assert_int_eq(result, STATUS_NO_SPACE);
+        ck_assert_str_eq(strchr(why.text, ':'), ": made to fail: disk full");
+        appended--;
+        ck_assert_uint_eq(commitlog_next_offset(log_handle), begin + appended);
+        memory_expect(log_handle, 0, begin + appended);
+        append(1);
+        commit_and_expect(begin + appended + 1);
+    }
+}
+END_TEST
+
+START_TEST(a_full_disk_at_the_sync)
+{
+    static const fault_call calls[] = {FAULT_WRITE, FAULT_ALLOCATE, FAULT_OPEN, FAULT_RANDOM,
+                                       FAULT_OPEN_DIRECTORY, FAULT_READ};
+    unsigned failures = 0;
+
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        for (unsigned nth = 1; nth < 60; nth++) {
+            uint64_t begin = catalog.state.end_offset;
+            fault_set_torn_bytes(nth * 13 % 50);
+            memory_begin(&catalog, log_handle);
+            append(80);
+            fault_set(calls[i], nth, STATUS_NO_SPACE, true);
+            status result = sync_now();
+            fault_clear();
+            commitlog_rollback(log_handle);
+            if (fault_hits() == 0) {
+                ck_assert_int_eq(result, STATUS_OK);
+                break;
+            }
+            ck_assert_int_eq(result, STATUS_NO_SPACE);
+            failures++;
+            memory_begin(&catalog, log_handle);
+            append(1);
+            commit_and_expect(begin + 1);
+        }
+    }
+    ck_assert_uint_gt(failures, 15);
+}
+END_TEST
+
+START_TEST(after_a_failed_write_the_sync_does_not_lie)
+{
+    for (unsigned nth = 1; nth <= 8; nth++) {
+        uint64_t begin = catalog.state.end_offset;
+        memory_begin(&catalog, log_handle);
+        append(80);
+        fault_set_torn_bytes(20);
+        fault_set(FAULT_WRITE, nth, STATUS_NO_SPACE, false);
+        ck_assert_int_eq(sync_now(), STATUS_NO_SPACE);
+        /* Not rolled back, as it must be: whatever it says now must be true. */
+        if (sync_now() == STATUS_OK)
+            commit_and_expect(begin + 80);
+        else
+            commitlog_rollback(log_handle);
+    }
+}
+END_TEST
+
+START_TEST(a_failed_beginning_begins_nothing)
+{
+    begin_at(2);
+    commitlog_rollback(log_handle);
+    commitlog_close(log_handle);
+    log_handle = memory_open(&catalog);
+    fault_set(FAULT_OPEN_DIRECTORY, 1, STATUS_IO, false);
+    ck_assert_int_eq(commitlog_begin(log_handle, &catalog.state, true, &why), STATUS_IO);
+    ck_assert(!commitlog_in_transaction(log_handle));
+    begin_at(1);
+    commit_and_expect(3);
+}
+END_TEST
+
+START_TEST(outputs_are_untouched_on_failure)
+{
+    begin_at(3);
+    append(1);
+    memset(&state, 0x55, sizeof state);
+    segments = NULL;
+    segment_count = 77;
+    commitlog_state before = state;
+    fault_set(FAULT_SYNC, 1, STATUS_IO, false);
+    ck_assert_int_eq(sync_now(), STATUS_IO);
+    ck_assert_mem_eq(&state, &before, sizeof state);
+    ck_assert_ptr_null(segments);
+    ck_assert_uint_eq(segment_count, 77);
+    commitlog_rollback(log_handle);
+}
+END_TEST
+
+/* ---- fork and read-only ---------------------------------------------------------------------- */
+
+/* "After fork() the child must not use a handle: calls answer STATUS_MISUSE." */
+START_TEST(a_child_is_refused)
+{
+    commitlog_record record = memory_record(5, 10);
+    uint64_t offset;
+    int code = -1;
+
+    begin_at(3);
+    append(2);
+    flush();
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (commitlog_check_process(log_handle, &why) != STATUS_MISUSE)
+            _exit(1);
+        if (strcmp(why.text, "this connection was opened before fork(): a child process needs its "
+                             "own") != 0)
+            _exit(2);
+        commitlog_rollback(log_handle); /* does not remove the parent's files */
+        if (commitlog_append(log_handle, &record, &offset, &why) != STATUS_MISUSE)
+            _exit(3);
+        if (sync_now() != STATUS_MISUSE)
+            _exit(4);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &code, 0), child);
+    commit_and_expect(5);
+    ck_assert_int_eq(WEXITSTATUS(code), 0);
+}
+END_TEST
+
+START_TEST(closing_in_a_child_removes_nothing)
+{
+    int code = -1;
+
+    begin_at(0);
+    append(100);
+    flush();
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        commitlog_close(log_handle);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(child, &code, 0), child);
+    ck_assert_int_eq(code, 0);
+    commit_and_expect(100);
+}
+END_TEST
+
+/* "read_only: write nothing" */
+START_TEST(a_read_only_handle_writes_nothing)
+{
+    commitlog *reader = memory_open_read_only(&catalog);
+
+    status result = commitlog_begin(reader, &catalog.state, true, &why);
+    if (result == STATUS_OK) {
+        commitlog_record record = memory_record(0, 10);
+        uint64_t offset;
+        result = commitlog_append(reader, &record, &offset, &why);
+    }
+    if (result == STATUS_OK)
+        result = commitlog_sync(reader, &state, &segments, &segment_count, &why);
+    ck_assert_int_eq(result, STATUS_READ_ONLY);
+    commitlog_close(reader);
+    ck_assert_int_ne(access(catalog.root, F_OK), 0);
+    ck_assert_str_eq(fault_trace(), "");
+}
+END_TEST
+
+Suite *make_suite(void)
+{
+    Suite *suite = suite_create("writer_failures");
+    TCase *all = tcase_create("all");
+
+    tcase_add_checked_fixture(all, setup, teardown);
+    tcase_add_test(all, a_rollback_cuts_the_staging);
+    tcase_add_test(all, release_and_set_again);
+    tcase_add_test(all, an_unknown_savepoint_is_the_beginning);
+    tcase_add_test(all, savepoints_below_an_unknown_one);
+    tcase_add_test(all, the_start_offset_goes_back_too);
+    tcase_add_test(all, a_rollback_below_what_was_written_takes_a_new_file);
+    tcase_add_test(all, a_rollback_to_where_writing_stood);
+    tcase_add_test(all, a_rollback_over_several_segments);
+    tcase_add_test(all, a_rollback_of_everything_that_was_written);
+    tcase_add_test(all, rotate_is_taken_back_with_its_savepoint);
+    tcase_add_test(all, a_rollback_forgets_and_removes_new_files);
+    tcase_add_test(all, closing_the_handle_rolls_back);
+    tcase_add_test(all, a_rollback_after_a_sync_keeps_the_files);
+    tcase_add_test(all, a_rollback_after_a_sync_writes_elsewhere);
+    tcase_add_test(all, a_busy_commit_is_tried_again_with_more);
+    tcase_add_test(all, a_busy_commit_of_an_empty_log_is_tried_again);
+    tcase_add_test(all, a_failed_sync_stays_failed_until_rollback);
+    tcase_add_test(all, a_failed_sync_of_a_directory_stays_failed);
+    tcase_add_test(all, a_failed_sync_on_the_way_fails_the_transaction);
+    tcase_add_test(all, a_failed_sync_of_what_a_rollback_keeps);
+    tcase_add_test(all, a_full_disk_while_appending);
+    tcase_add_test(all, a_full_disk_at_the_sync);
+    tcase_add_test(all, after_a_failed_write_the_sync_does_not_lie);
+    tcase_add_test(all, a_failed_beginning_begins_nothing);
+    tcase_add_test(all, outputs_are_untouched_on_failure);
+    tcase_add_test(all, a_child_is_refused);
+    tcase_add_test(all, closing_in_a_child_removes_nothing);
+    tcase_add_test(all, a_read_only_handle_writes_nothing);
+    suite_add_tcase(suite, all);
+    return suite;
+}
