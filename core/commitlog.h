@@ -212,6 +212,9 @@ status commitlog_sync(commitlog *log, commitlog_state *ret_state,
                       const commitlog_segment **ret_segments, size_t *ret_count,
                       failure *why) STATUS_MUST_CHECK;
 
+/* In a transaction: the segment that the next record may go to; false: it starts a new one. */
+bool commitlog_active_segment(const commitlog *log, commitlog_segment *ret);
+
 /* The segments that this transaction has made or extended so far, ascending; as ret_segments. */
 const commitlog_segment *commitlog_touched(const commitlog *log, size_t *ret_count);
 

@@ -57,7 +57,8 @@ static status pin(commitlog *log, uint64_t first, failure *why)
 
 static void unpin(commitlog *log)
 {
-    if (log->is_pinned)
+    /* The lock belongs to the open file, which a child of fork() shares: it is not its to drop. */
+    if (log->is_pinned && commitlog_check_process(log, NULL) == STATUS_OK)
         (void)log->os->lock(log->pins, OS_UNLOCK, 0, 0, NULL);
     log->is_pinned = false;
 }

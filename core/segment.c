@@ -52,6 +52,7 @@ static bool is_plausible(const commitlog_segment *row)
 static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_bytes, failure *why)
 {
     uint64_t file_bytes = 0, size = row->bytes > map_bytes ? row->bytes : map_bytes;
+    failure cause = {STATUS_OK, ""};
     status result =
         mapped_file_open(&seg->log, seg->os, seg->directory, row->name, size, &file_bytes, why);
 
@@ -73,8 +74,12 @@ static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_
     result = mapped_file_ready(&seg->log, 0, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES, why);
     if (result != STATUS_OK)
         return result;
-    return segment_header_check((const segment_header *)seg->log.bytes, FILE_LOG, seg->uuid,
-                                row->base_offset, row->nonce, row->name, why);
+    result = segment_header_check((const segment_header *)seg->log.bytes, FILE_LOG, seg->uuid,
+                                  row->base_offset, row->nonce, row->name, &cause);
+    if (result != STATUS_OK)
+        return fail(why, result, "segment %s/%s", seg->os->directory_path(seg->directory),
+                    cause.text);
+    return STATUS_OK;
 }
 
 status segment_open(const os *os, os_directory *directory, bool may_write,

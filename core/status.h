@@ -28,7 +28,8 @@
     X(NO_LOG, 15, "the log's directory is missing", SQLITE_CANTOPEN) \
     X(MISUSE, 16, "misuse", SQLITE_MISUSE)                           \
     X(REFUSED, 17, "refused", SQLITE_ERROR)                          \
-    X(INTERRUPTED, 18, "interrupted", SQLITE_INTERRUPT)
+    X(INTERRUPTED, 18, "interrupted", SQLITE_INTERRUPT)              \
+    X(DROPPED, 19, "the log's table was dropped", SQLITE_ERROR)
 
 typedef enum {
 #define STATUS_ENUM(name, number, text, sqlite_code) STATUS_##name = number,

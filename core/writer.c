@@ -51,6 +51,14 @@ uint64_t commitlog_start_offset(const commitlog *log)
     return log->txn.start_offset;
 }
 
+bool commitlog_active_segment(const commitlog *log, commitlog_segment *ret)
+{
+    if (log->txn.must_create)
+        return false;
+    *ret = log->txn.active;
+    return true;
+}
+
 const commitlog_segment *commitlog_touched(const commitlog *log, size_t *ret_count)
 {
     *ret_count = log->txn.touched_count;

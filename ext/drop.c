@@ -157,16 +157,23 @@ static int on_update(sqlite3_vtab *base, int count, sqlite3_value **values, sqli
     return SQLITE_OK;
 }
 
-void drop_log(log_handle *handle)
+int drop_log(log_handle *handle)
 {
     connection *conn = handle->conn;
+    int code;
 
     commitlog_mark_dropped(handle->core, true);
     conn->dropping = handle;
-    /* Where main cannot be written (this may be another schema): the mark is found later. */
-    (void)sqlite3_exec(conn->db, "INSERT INTO commitlog_dropped_tables VALUES(1)", NULL, NULL,
-                       NULL);
+    code =
+        sqlite3_exec(conn->db, "INSERT INTO commitlog_dropped_tables VALUES(1)", NULL, NULL, NULL);
     conn->dropping = NULL;
+    /* Main cannot be written (this is another schema). The mark is found later; but what the table
+     * has staged would be lost if the drop were taken back. */
+    if (code != SQLITE_OK && commitlog_in_transaction(handle->core)) {
+        commitlog_mark_dropped(handle->core, false);
+        return code;
+    }
+    return SQLITE_OK;
 }
 
 /* ---- leftovers ------------------------------------------------------------------------------- */

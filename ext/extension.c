@@ -28,13 +28,27 @@ static connection *connection_of(sqlite3 *db)
     for (conn = connections; conn != NULL && conn->db != db;)
         conn = conn->next;
     if (conn == NULL && (conn = sqlite3_malloc64(sizeof *conn)) != NULL) {
-        *conn = (connection){.next = connections, .db = db};
+        *conn = (connection){.next = connections,
+                             .db = db,
+                             .is_in_memory = handle_database_path(db, "main") == NULL};
         connections = conn;
     }
     if (conn != NULL)
         conn->reference_count++;
     sqlite3_mutex_leave(mutex);
     return conn;
+}
+
+int connection_any_in_memory(void)
+{
+    sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP2);
+    int found = 0;
+
+    sqlite3_mutex_enter(mutex);
+    for (const connection *conn = connections; conn != NULL; conn = conn->next)
+        found |= conn->is_in_memory;
+    sqlite3_mutex_leave(mutex);
+    return found;
 }
 
 void connection_release(void *argument)

@@ -43,7 +43,7 @@ static int is_log(sqlite3 *db, const char *schema, const char *name, int *ret_ex
 {
     sqlite3_stmt *statement = NULL;
     char *sql = sqlite3_mprintf(
-        "SELECT sql LIKE 'create virtual table%%using%%commitlog%%' FROM \"%w\".sqlite_schema "
+        "SELECT lower(sql) GLOB 'create virtual table*using*commitlog*' FROM \"%w\".sqlite_schema "
         "WHERE type IN ('table', 'view') AND name = %Q COLLATE NOCASE",
         schema, name);
     int code;

@@ -47,11 +47,15 @@ struct connection {
     log_handle *dropping;     /* argument of the INSERT that drop_log() makes */
     int drop_depth;           /* savepoints that are open around the drops */
     unsigned reference_count; /* modules, functions and tables that hold this */
+    int is_in_memory;         /* the main database has no file */
 };
 
 /* Give a reference back. SQLite calls it for modules and functions; it lets go of a module before
  * it disconnects the last of its tables, so each table holds a reference, too. */
 void connection_release(void *conn);
+
+/* Does the process have a connection, with this extension, to a database in memory? */
+int connection_any_in_memory(void);
 
 /* ---- options.c ------------------------------------------------------------------------------- */
 
@@ -91,7 +95,7 @@ typedef enum {
 /* Create the four shadow tables of `name`, for a new log with this uuid. */
 int store_create(sqlite3 *db, const char *schema, const char *name,
                  const uint8_t uuid[COMMITLOG_UUID_BYTES], char **ret_message);
-int store_drop(sqlite3 *db, const char *schema, const char *name, char **ret_message);
+int store_drop(sqlite3 *db, const char *schema, const char *name);
 int store_rename(sqlite3 *db, const char *schema, const char *name, const char *new_name,
                  char **ret_message);
 
@@ -198,6 +202,9 @@ void handle_forget(log_handle *handle);
 
 /* store_read_state(), and if another connection has adopted the log meanwhile, once more. */
 status handle_read_state(log_handle *handle, commitlog_state *ret, failure *why) STATUS_MUST_CHECK;
+
+/* The path of a database's file; NULL if it has none. */
+const char *handle_database_path(sqlite3 *db, const char *schema);
 
 /* Where a database keeps its logs. Both from sqlite3_mprintf(); *ret_database_path is NULL, and
  * the root a temporary directory, for a database without a file. */
@@ -325,8 +332,9 @@ int transaction_on_rollback_to(sqlite3_vtab *base, int number);
 
 extern const sqlite3_module drop_module;
 
-/* The table of this handle is being dropped: at the commit its files go. */
-void drop_log(log_handle *handle);
+/* The table of this handle is being dropped: at the commit its files go. SQLITE_OK, or why it
+ * cannot be dropped now. */
+int drop_log(log_handle *handle);
 
 /* In a transaction that writes: find directories whose drop was left unfinished. */
 void drop_find_leftovers(log_handle *handle);

@@ -14,7 +14,7 @@ typedef struct temporary_root temporary_root;
 
 struct temporary_root {
     temporary_root *next;
-    connection *conn; /* a row for each connection that uses the directory */
+    connection *conn; /* a row for each connection that uses the directory; NULL: it is closed */
     uint8_t uuid[COMMITLOG_UUID_BYTES];
     uint64_t process_generation;
     char path[512];
@@ -67,14 +67,22 @@ static status temporary_root_path(connection *conn, const uint8_t *uuid, char **
     return result;
 }
 
+/*
+ * A database in memory may be shared with a connection that has not used the log yet, and SQLite
+ * does not tell. So as long as the process has any connection to such a database, the directory
+ * stays, in nobody's name.
+ */
 void handle_release_temporary_roots(connection *conn)
 {
     sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP1);
+    int may_be_shared = connection_any_in_memory();
 
     sqlite3_mutex_enter(mutex);
     for (temporary_root **link = &temporary_roots; *link != NULL;) {
         temporary_root *at = *link;
-        if (at->conn != conn) {
+        if (at->conn == conn)
+            at->conn = NULL;
+        if (at->conn != NULL || may_be_shared) {
             link = &at->next;
             continue;
         }
@@ -88,13 +96,26 @@ void handle_release_temporary_roots(connection *conn)
     sqlite3_mutex_leave(mutex);
 }
 
+const char *handle_database_path(sqlite3 *db, const char *schema)
+{
+    const char *file = sqlite3_db_filename(db, schema);
+    char *vfs = NULL;
+    int has_file = file != NULL && file[0] != '\0';
+
+    if (has_file && sqlite3_file_control(db, schema, SQLITE_FCNTL_VFSNAME, &vfs) == SQLITE_OK &&
+        vfs != NULL && strncmp(vfs, "memdb", 5) == 0)
+        has_file = 0;
+    sqlite3_free(vfs);
+    return has_file ? file : NULL;
+}
+
 status handle_locate(connection *conn, const char *schema, const uint8_t uuid[COMMITLOG_UUID_BYTES],
                      char **ret_root_path, char **ret_database_path, failure *why)
 {
-    const char *file = sqlite3_db_filename(conn->db, schema);
+    const char *file = handle_database_path(conn->db, schema);
 
     *ret_database_path = NULL;
-    if (file == NULL || file[0] == '\0')
+    if (file == NULL)
         return temporary_root_path(conn, uuid, ret_root_path, why);
     *ret_root_path = sqlite3_mprintf("%s-commitlog", file);
     *ret_database_path = sqlite3_mprintf("%s", file);

@@ -109,38 +109,43 @@ static int fail_cursor(segments_cursor *cursor, const failure *why)
     return sqlite_code(why->code);
 }
 
+/* The first segment that this transaction has made or extended, from an offset on. */
+static const commitlog_segment *touched_from(const log_handle *handle, uint64_t from)
+{
+    size_t count = 0;
+    const commitlog_segment *touched = commitlog_touched(handle->core, &count);
+
+    for (size_t i = 0; i < count && commitlog_in_transaction(handle->core); i++)
+        if (touched[i].base_offset >= from)
+            return &touched[i];
+    return NULL;
+}
+
+/* From the table, or what the transaction has in its place. */
 static int read_row(segments_cursor *cursor, uint64_t from)
 {
+    const commitlog_segment *touched = touched_from(cursor->handle, from);
     failure why;
     status result = store_segment_from(cursor->handle, from, &cursor->row, &why);
 
-    if (result == STATUS_NOT_FOUND)
-        cursor->is_at_end = 1;
-    else if (result != STATUS_OK)
+    if (result != STATUS_OK && result != STATUS_NOT_FOUND)
         return fail_cursor(cursor, &why);
+    if (touched != NULL &&
+        (result == STATUS_NOT_FOUND || touched->base_offset <= cursor->row.base_offset))
+        cursor->row = *touched;
+    else if (result == STATUS_NOT_FOUND)
+        cursor->is_at_end = 1;
     return SQLITE_OK;
 }
 
-/* A transaction sees the segments it has written so far: have their rows in the table. */
 static status read_state(segments_cursor *cursor, failure *why)
 {
     log_handle *handle = cursor->handle;
 
     if (!commitlog_in_transaction(handle->core))
         return handle_read_state(handle, &cursor->state, why);
-    {
-        size_t count = 0;
-        const commitlog_segment *touched = commitlog_touched(handle->core, &count);
-        status result = transaction_write_segments(handle, why);
-        if (result != STATUS_OK)
-            return result;
-        cursor->state.has_active = count > 0;
-        if (count > 0)
-            cursor->state.active = touched[count - 1];
-        else
-            result = handle_read_state(handle, &cursor->state, why);
-        return result;
-    }
+    cursor->state.has_active = commitlog_active_segment(handle->core, &cursor->state.active);
+    return STATUS_OK;
 }
 
 static int filter(sqlite3_vtab_cursor *base, int plan, const char *words, int count,

@@ -170,12 +170,11 @@ int store_create(sqlite3 *db, const char *schema, const char *name,
     return code;
 }
 
-int store_drop(sqlite3 *db, const char *schema, const char *name, char **ret_message)
+int store_drop(sqlite3 *db, const char *schema, const char *name)
 {
     int code = SQLITE_OK;
     for (size_t i = 0; i < SUFFIX_COUNT && code == SQLITE_OK; i++)
-        code = run(db, ret_message, "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"", schema, name,
-                   suffixes[i]);
+        code = run(db, NULL, "DROP TABLE IF EXISTS \"%w\".\"%w_%s\"", schema, name, suffixes[i]);
     return code;
 }
 
@@ -324,7 +323,24 @@ void store_finalize(log_handle *handle)
     }
 }
 
-/* The table was renamed, and the rename rolled back, under a transaction that still is: find it. */
+/* Is the virtual table itself still in the schema? */
+static int is_in_schema(log_handle *handle)
+{
+    sqlite3_stmt *statement = NULL;
+    char *sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_schema WHERE type = 'table' AND "
+                                "name = %Q COLLATE NOCASE",
+                                handle->schema, handle->name);
+    int is_found = sql == NULL ||
+                   sqlite3_prepare_v2(handle->conn->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+                   sqlite3_step(statement) != SQLITE_DONE;
+
+    sqlite3_finalize(statement);
+    sqlite3_free(sql);
+    return is_found;
+}
+
+/* The shadow tables are not there under the name. The table was renamed, and the rename rolled
+ * back, under a transaction that still is: find it. Or it was dropped. */
 static status find_again(log_handle *handle, failure *why)
 {
     char *name = NULL;
@@ -332,8 +348,11 @@ static status find_again(log_handle *handle, failure *why)
 
     if (result != STATUS_OK)
         return result;
+    if (name == NULL && is_in_schema(handle))
+        return fail(why, STATUS_DAMAGED, "the log's tables: %s_ledger and others are missing",
+                    handle->name);
     if (name == NULL)
-        return fail(why, STATUS_NOT_FOUND, "the log's tables are gone");
+        return fail(why, STATUS_DROPPED, "the log's table was dropped");
     store_finalize(handle);
     sqlite3_free(handle->name);
     handle->name = name;

@@ -51,6 +51,7 @@ static int disconnect(sqlite3_vtab *base)
 
     handle_put(table->handle);
     connection_release(table->conn);
+    sqlite3_free(table->base.zErrMsg);
     sqlite3_free(table->schema);
     sqlite3_free(table->name);
     sqlite3_free(table);
@@ -149,19 +150,14 @@ static int destroy(sqlite3_vtab *base)
 {
     log_table *table = (log_table *)base;
     sqlite3_int64 rowid = sqlite3_last_insert_rowid(table->conn->db);
-    char *message = NULL;
-    int code;
+    int code = SQLITE_OK;
 
     if (table_open(table) == SQLITE_OK)
-        drop_log(table->handle);
-    code = store_drop(table->conn->db, table->schema, table->name, &message);
+        code = drop_log(table->handle);
+    if (code == SQLITE_OK)
+        code = store_drop(table->conn->db, table->schema, table->name);
     sqlite3_set_last_insert_rowid(table->conn->db, rowid);
-    if (code != SQLITE_OK) {
-        sqlite3_free(table->base.zErrMsg);
-        table->base.zErrMsg = message;
-        return code;
-    }
-    return disconnect(base);
+    return code == SQLITE_OK ? disconnect(base) : code;
 }
 
 static int rename_table(sqlite3_vtab *base, const char *new_name)

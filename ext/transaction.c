@@ -81,8 +81,9 @@ static int may_drop(const log_handle *handle, const commitlog_segment *oldest, u
     return options->retention_records > 0 && (int64_t)(log_end - end) >= options->retention_records;
 }
 
-/* Move the start over segments that the options do not keep. Their rows are in the table. */
-static status trim_segments(log_handle *handle, failure *why)
+/* Move the start over segments before `keep_from` that the options do not keep. Their rows are in
+ * the table. */
+static status trim_segments(log_handle *handle, uint64_t keep_from, failure *why)
 {
     const log_options *options = &handle->options;
     uint64_t start = commitlog_start_offset(handle->core);
@@ -97,7 +98,7 @@ static status trim_segments(log_handle *handle, failure *why)
     result = options->retention_bytes > 0 ? store_sum_bytes(handle, &total_bytes, why) : STATUS_OK;
     if (result == STATUS_OK)
         result = store_segment_at(handle, start, &oldest, why);
-    while (result == STATUS_OK && oldest.base_offset + oldest.record_count <= log_end &&
+    while (result == STATUS_OK && oldest.base_offset < keep_from &&
            may_drop(handle, &oldest, log_end, total_bytes, now_ms)) {
         uint64_t end = oldest.base_offset + oldest.record_count;
         total_bytes -= (int64_t)oldest.bytes;
@@ -111,7 +112,7 @@ static status trim_segments(log_handle *handle, failure *why)
 status transaction_trim(log_handle *handle, failure *why)
 {
     status result = transaction_write_segments(handle, why);
-    return result == STATUS_OK ? trim_segments(handle, why) : result;
+    return result == STATUS_OK ? trim_segments(handle, UINT64_MAX, why) : result;
 }
 
 /* ---- the sync before the commit -------------------------------------------------------------- */
@@ -134,7 +135,8 @@ status transaction_write_segments(log_handle *handle, failure *why)
 }
 
 /* What to remove after the commit, and which rows have done their duty. Looks only when there may
- * be something: in a connection's first transaction, after a drop, and while some are waiting. */
+ * be something: in a connection's first transaction, after a drop, while some are waiting, and at
+ * each rotation, for what other connections have left. */
 static status find_collectable(log_handle *handle, failure *why)
 {
     int64_t until_ms = commitlog_now_ms() - handle->options.file_delete_delay_ms;
@@ -172,14 +174,15 @@ static status sync_log(log_handle *handle, failure *why)
     commitlog_state state;
     const commitlog_segment *segments;
     size_t count = 0;
-    int dropped = 0;
+    int dropped = 0, has_rotated;
     status result = commitlog_sync(handle->core, &state, &segments, &count, why);
 
     if (result == STATUS_OK)
         result = write_rows(handle, segments, count, why);
-    if (result == STATUS_OK && count > 0 &&
-        segments[count - 1].base_offset >= handle->stored.end_offset) { /* a rotation */
-        result = trim_segments(handle, why);
+    has_rotated = result == STATUS_OK && count > 0 && segments[count - 1].base_offset > 0 &&
+                  segments[count - 1].base_offset >= handle->stored.end_offset;
+    if (has_rotated) {
+        result = trim_segments(handle, segments[count - 1].base_offset, why);
         if (result == STATUS_OK)
             result = commitlog_sync(handle->core, &state, &segments, &count, why);
     }
@@ -190,7 +193,7 @@ static status sync_log(log_handle *handle, failure *why)
         result = store_write_state(handle, &state, why);
     if (result == STATUS_OK && handle->wants_drop_check)
         drop_find_leftovers(handle);
-    if (result == STATUS_OK && (handle->wants_drop_check || dropped > 0))
+    if (result == STATUS_OK && (handle->wants_drop_check || dropped > 0 || has_rotated))
         result = find_collectable(handle, why);
     return result;
 }
@@ -207,7 +210,7 @@ status transaction_sync(log_handle *handle, failure *why)
     if (result == STATUS_OK)
         result = sync_log(handle, why);
     sqlite3_set_last_insert_rowid(db, rowid);
-    return result == STATUS_NOT_FOUND ? STATUS_OK : result; /* the table was dropped */
+    return result == STATUS_DROPPED ? STATUS_OK : result; /* in this transaction */
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

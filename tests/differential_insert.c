@@ -28,8 +28,9 @@ static const char *const clauses[] = {"", "", "", "IGNORE", "REPLACE", "FAIL", "
 /* After a write that succeeded: the clock's timestamps, retention, and what a kept SELECT sees. */
 void after_write(world *w, pair *p, const char *sql, int64_t earliest_ms)
 {
-    oracle_take_timestamps(w, p, sql, earliest_ms);
+    /* Retention may take what the same statement has appended. */
     oracle_follow_retention(w, p, false);
+    oracle_take_timestamps(w, p, sql, earliest_ms);
     p->dirty = in_transaction(p);
 }
 

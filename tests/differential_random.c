@@ -271,11 +271,19 @@ static void random_comparison(world *w, query *q, const char *alias)
         sqlite3_str_appendf(q->sql, "%s%skey %s 'a%%'", alias, dot,
                             prng_chance(&w->random, 50) ? "LIKE" : "NOT LIKE");
     } else {
+        /* A timestamp is about its offset: so the second comparison decides, too. */
+        int64_t near = w->start_hint + (int64_t)prng_below(&w->random, (uint64_t)rows_about(w) + 1);
+
         sqlite3_str_appendf(q->sql, "(%s%soffset, %s%stimestamp) %s (", alias, dot, alias, dot,
                             dice & 1 ? ">" : "<=");
-        random_literal(w, q, "offset");
+        query_value(w, q, (value){.type = SQLITE_INTEGER, .integer = near});
         sqlite3_str_appendall(q->sql, ", ");
-        random_literal(w, q, "timestamp");
+        if (prng_chance(&w->random, 20)) {
+            random_literal(w, q, "timestamp");
+        } else {
+            sqlite3_str_appendf(q->sql, "%lld",
+                                (long long)near + (long long)prng_below(&w->random, 21) - 10);
+        }
         sqlite3_str_appendall(q->sql, ")");
     }
 }

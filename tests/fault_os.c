@@ -29,7 +29,7 @@ static struct {
         char path[PATH_BYTES_MAX];
         uint64_t position; /* the lowest that was written, UINT64_MAX: none */
         bool is_new;       /* the name has not been synced in its directory */
-    } *unsynced;
+    } * unsynced;
     size_t unsynced_count;
     char *trace;
     size_t trace_bytes;
@@ -341,8 +341,7 @@ static status remove_file(os_directory *directory, const char *name, failure *wh
 static status open_file(os_directory *directory, const char *name, os_mode mode, os_file **ret,
                         failure *why)
 {
-    bool is_new = mode == OS_CREATE_NEW ||
-                  (mode == OS_CREATE && !os_posix.exists(directory, name));
+    bool is_new = mode == OS_CREATE_NEW || (mode == OS_CREATE && !os_posix.exists(directory, name));
     status result;
 
     if (!stop(FAULT_OPEN, name, &result, why))

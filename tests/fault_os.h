@@ -41,7 +41,8 @@ extern const os fault_os;
 /* No fault, counts at zero, an empty trace, nothing unsynced, the system's clock and boot id. */
 void fault_reset(void);
 
-/* Let the `nth` call from now on (1: the next) fail with `code`, and those after it if `forever`. */
+/* Let the `nth` call from now on (1: the next) fail with `code`, and those after it if `forever`.
+ */
 void fault_set(fault_call call, unsigned nth, status code, bool forever);
 
 /* No fault any more. Counts, trace and clock stay. */

@@ -31,9 +31,9 @@ void memory_setup(memory_catalog *catalog, uint64_t segment_bytes)
     snprintf(catalog->parent, sizeof catalog->parent, "%s/commitlog-test-XXXXXX",
              parent != NULL ? parent : P_tmpdir);
     ck_assert_ptr_nonnull(mkdtemp(catalog->parent));
-    ck_assert_int_lt(snprintf(catalog->root, sizeof catalog->root, "%.400s/log.db-commitlog",
-                              catalog->parent),
-                     440);
+    ck_assert_int_lt(
+        snprintf(catalog->root, sizeof catalog->root, "%.400s/log.db-commitlog", catalog->parent),
+        440);
     snprintf(catalog->directory, sizeof catalog->directory,
              "%.440s/00112233-4455-6677-8899-aabbccddeeff", catalog->root);
     catalog->options.segment_bytes = segment_bytes;
@@ -220,9 +220,9 @@ bool memory_is_record(const commitlog_record *record, uint64_t offset)
 {
     commitlog_record wanted = memory_record(offset, record->value.bytes);
 
-    return record->timestamp_ms == wanted.timestamp_ms &&
-           record->key.type == COMMITLOG_INTEGER && record->key.integer == (int64_t)offset &&
-           record->value.type == COMMITLOG_TEXT && record->value.bytes == wanted.value.bytes &&
+    return record->timestamp_ms == wanted.timestamp_ms && record->key.type == COMMITLOG_INTEGER &&
+           record->key.integer == (int64_t)offset && record->value.type == COMMITLOG_TEXT &&
+           record->value.bytes == wanted.value.bytes &&
            memcmp(record->value.data, wanted.value.data, wanted.value.bytes) == 0 &&
            record->headers.type == COMMITLOG_NULL;
 }
@@ -290,6 +290,29 @@ const char *memory_read_fails(commitlog *log, uint64_t offset, status code)
     ck_assert_msg(result == code, "offset %" PRIu64 ": expected '%s', got '%s'", offset,
                   status_text(code), result == STATUS_OK ? "ok" : why.text);
     return why.text;
+}
+
+void memory_commit_and_expect(memory_catalog *catalog, commitlog **log, uint64_t end)
+{
+    uint64_t next = catalog->state.log_start_offset;
+
+    memory_commit(catalog, *log);
+    ck_assert_uint_eq(catalog->state.end_offset, end);
+    for (size_t i = 0; i < catalog->row_count; i++) {
+        const commitlog_segment *row = catalog->rows[i];
+        if (i > 0 || next == 0)
+            ck_assert_uint_eq(row->base_offset, next);
+        next = row->base_offset + row->record_count;
+        ck_assert(!fault_is_new(memory_path(catalog, row->name)));
+        ck_assert_msg(fault_unsynced_position(memory_path(catalog, row->name)) >= row->bytes,
+                      "%s is not synced", row->name);
+    }
+    ck_assert_uint_eq(next, end);
+    ck_assert(!fault_is_new(catalog->directory));
+    memory_expect(*log, 0, end);
+    commitlog_close(*log);
+    *log = memory_open(catalog);
+    memory_expect(*log, 0, end);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */

@@ -473,7 +473,7 @@ int main(int argc, char **argv)
     };
     uint64_t writers = 4;
     uint64_t readers = 2;
-    uint64_t records = 1500;
+    uint64_t records = 3000;
     uint64_t seed = 0;
     bool seed_given = false;
     bool only_threads = false;
@@ -481,7 +481,7 @@ int main(int argc, char **argv)
     const driver_option options[] = {
         {"--writers", &writers, NULL, "how many writers (4)"},
         {"--readers", &readers, NULL, "how many readers (2)"},
-        {"--records", &records, NULL, "how many records each writer appends (1500)"},
+        {"--records", &records, NULL, "how many records each writer appends (3000)"},
         {"--seed", &seed, &seed_given, "the seed of the run"},
         {"--threads", NULL, &only_threads, "only the crowds of threads, for the thread sanitizer"},
         {"--processes", NULL, &only_processes, "all but the crowds of threads"},

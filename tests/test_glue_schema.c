@@ -409,8 +409,8 @@ START_TEST(drop_in_an_attached_database)
 }
 END_TEST
 
-/* The main database cannot be written: the drop, and the way back from it, must work all the same.
- */
+/* The main database cannot be written. What the transaction has appended would be lost if the drop
+ * were taken back, so it is refused; without that, it works. */
 START_TEST(drop_where_main_is_locked_or_read_only)
 {
     sqlite3 *first = db;
@@ -425,14 +425,16 @@ START_TEST(drop_where_main_is_locked_or_read_only)
     attach();
     MUST(db, "BEGIN");
     append("far.y", "b");
-    MUST(db, "SAVEPOINT s; DROP TABLE far.y");
+    FAILS(
+        db, "DROP TABLE far.y", _i % 2 == 0 ? SQLITE_BUSY : SQLITE_READONLY,
+        "y: cannot be dropped in a transaction that has changed it, while main cannot be written");
+    MUST(db, "COMMIT");
     if (_i / 2 == 0) {
-        MUST(db, "ROLLBACK TO s; COMMIT");
         ROWS(db, LETTERS("far.y"), "0a 1b");
         append("far.y", "c");
         ROWS(db, LETTERS("far.y"), "0a 1b 2c");
     } else {
-        MUST(db, "COMMIT");
+        MUST(db, "DROP TABLE far.y");
         MUST(db, "CREATE VIRTUAL TABLE far.y USING commitlog(file_delete_delay_ms=0)");
         append("far.y", "d");
         ROWS(db, LETTERS("far.y"), "0d");

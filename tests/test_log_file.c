@@ -61,8 +61,8 @@ static status write_records(unsigned count)
         record_seal(bytes + 40 * i, 40, row.nonce, row.base_offset + row.record_count + i);
         entries[i] = index_entry_make(row.bytes + 40 * i, 40);
     }
-    result = log_file_write(&file, bytes, 40 * count, row.bytes, entries, count,
-                            row.record_count, COMMITLOG_SEGMENT_BYTES_MIN, &why);
+    result = log_file_write(&file, bytes, 40 * count, row.bytes, entries, count, row.record_count,
+                            COMMITLOG_SEGMENT_BYTES_MIN, &why);
     if (result == STATUS_OK) {
         row.bytes += 40 * count;
         row.record_count += count;
@@ -385,8 +385,7 @@ START_TEST(each_failed_write_is_told)
     ck_assert_int_eq(write_records(1), STATUS_NO_SPACE);
     fault_set(FAULT_WRITE, 2, STATUS_IO, false);
     ck_assert_int_eq(write_records(1), STATUS_IO);
-    ck_assert_str_eq(why.text,
-                     "00000000000000000042.idx: made to fail: input/output error");
+    ck_assert_str_eq(why.text, "00000000000000000042.idx: made to fail: input/output error");
     fault_set(FAULT_SYNC, 1, STATUS_IO, false);
     ck_assert_int_eq(log_file_sync(&file, &why), STATUS_IO);
     fault_set(FAULT_TRUNCATE, 1, STATUS_IO, false);

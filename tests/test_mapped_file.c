@@ -165,7 +165,7 @@ START_TEST(what_cannot_be_mapped_leaves_an_empty_one)
     ck_assert_int_eq(symlink("f", memory_path(&place, "link")), 0);
     ck_assert_int_eq(
         mapped_file_open(&opened, &fault_os, directory, "link", CHUNK, &file_bytes, &why),
-        STATUS_CANT_OPEN);
+        STATUS_DAMAGED);
     mapped_file_close(&opened);
     mapped_file_close(&opened);
 }

@@ -84,8 +84,7 @@ static commitlog_record record_of(uint64_t tag)
     }
     record.key = (commitlog_value){.type = COMMITLOG_INTEGER, .integer = (int64_t)tag};
     if (kind % 7 != 0)
-        record.value =
-            (commitlog_value){.type = COMMITLOG_BLOB, .bytes = bytes, .data = payload};
+        record.value = (commitlog_value){.type = COMMITLOG_BLOB, .bytes = bytes, .data = payload};
     return record;
 }
 
@@ -93,8 +92,7 @@ static void expect_record(const commitlog_record *found, uint64_t offset)
 {
     commitlog_record wanted = record_of(tags[offset]);
 
-    ck_assert_msg(found->key.type == COMMITLOG_INTEGER &&
-                      found->key.integer == wanted.key.integer,
+    ck_assert_msg(found->key.type == COMMITLOG_INTEGER && found->key.integer == wanted.key.integer,
                   "offset %" PRIu64 ": tag %" PRId64 ", expected %" PRId64, offset,
                   found->key.integer, wanted.key.integer);
     ck_assert_int_eq(found->timestamp_ms, wanted.timestamp_ms);
@@ -157,8 +155,7 @@ static void step_reader(void)
         if (catalog.row_count > 0)
             memcpy(snapshot.rows, catalog.rows, catalog.row_count * sizeof *snapshot.rows);
         reader_first = start + draw(end - start);
-        ck_assert_msg(commitlog_reader_open(reading, reader_first, end, &reader, &why) ==
-                          STATUS_OK,
+        ck_assert_msg(commitlog_reader_open(reading, reader_first, end, &reader, &why) == STATUS_OK,
                       "%s", why.text);
         return;
     }
@@ -228,8 +225,7 @@ static void step_savepoint(void)
     int at;
 
     if (savepoint_count == 0 || (savepoint_count < SAVEPOINTS_MAX && draw(3) == 0)) {
-        int number = savepoint_count > 0 ? savepoints[savepoint_count - 1].number + 1 +
-                                               (int)draw(2)
+        int number = savepoint_count > 0 ? savepoints[savepoint_count - 1].number + 1 + (int)draw(2)
                                          : (int)draw(3);
         ck_assert_int_eq(commitlog_savepoint(txn, number, &why), STATUS_OK);
         savepoints[savepoint_count].number = number;
@@ -262,10 +258,11 @@ static void expect_tables(void)
         ck_assert_uint_eq(row->base_offset, next);
         next += row->record_count;
         if (is_durable_run)
-            ck_assert_msg(!fault_is_new(memory_path(&catalog, row->name)) &&
-                          fault_unsynced_position(memory_path(&catalog, row->name)) >= row->bytes,
-                          "%s was not synced from position %" PRIu64 " on, the end is %" PRIu64,
-                          row->name, fault_unsynced_position(memory_path(&catalog, row->name)), row->bytes);
+            ck_assert_msg(
+                !fault_is_new(memory_path(&catalog, row->name)) &&
+                    fault_unsynced_position(memory_path(&catalog, row->name)) >= row->bytes,
+                "%s was not synced from position %" PRIu64 " on, the end is %" PRIu64, row->name,
+                fault_unsynced_position(memory_path(&catalog, row->name)), row->bytes);
     }
     ck_assert_uint_eq(next, catalog.state.end_offset);
     if (is_durable_run && catalog.row_count > 0)
@@ -322,8 +319,8 @@ static void step_commit(void)
     commitlog_commit(txn);
     txn = NULL;
     did.commits++;
-    dropped_count += memory_drop_segments(&catalog, dropped + dropped_count,
-                                          DROPPED_MAX - dropped_count);
+    dropped_count +=
+        memory_drop_segments(&catalog, dropped + dropped_count, DROPPED_MAX - dropped_count);
     expect_tables();
     if (is_durable || draw(2) == 0)
         collect();
@@ -349,8 +346,8 @@ static void kill_all(void)
         memcpy(tags + lost.first, lost.tags,
                (lost.state.end_offset - lost.first) * sizeof *lost.tags);
         memory_store(&catalog, &lost.state, lost.rows, lost.count);
-        dropped_count += memory_drop_segments(&catalog, dropped + dropped_count,
-                                              DROPPED_MAX - dropped_count);
+        dropped_count +=
+            memory_drop_segments(&catalog, dropped + dropped_count, DROPPED_MAX - dropped_count);
         did.returns++;
     }
     forget_lost();
@@ -365,10 +362,10 @@ static void kill_all(void)
 
 static void set_fault(void)
 {
-    static const fault_call calls[] = {FAULT_WRITE, FAULT_SYNC, FAULT_SYNC_DIRECTORY,
-                                       FAULT_ALLOCATE, FAULT_OPEN, FAULT_READ, FAULT_RANDOM,
-                                       FAULT_TRUNCATE, FAULT_REMOVE, FAULT_OPEN_DIRECTORY,
-                                       FAULT_MAP, FAULT_POPULATE};
+    static const fault_call calls[] = {FAULT_WRITE,          FAULT_SYNC,     FAULT_SYNC_DIRECTORY,
+                                       FAULT_ALLOCATE,       FAULT_OPEN,     FAULT_READ,
+                                       FAULT_RANDOM,         FAULT_TRUNCATE, FAULT_REMOVE,
+                                       FAULT_OPEN_DIRECTORY, FAULT_MAP,      FAULT_POPULATE};
     fault_set_torn_bytes((size_t)draw(3000));
     fault_set(calls[draw(sizeof calls / sizeof *calls)], 1 + (unsigned)draw(3),
               draw(2) == 0 ? STATUS_IO : STATUS_NO_SPACE, draw(4) == 0);
@@ -425,8 +422,7 @@ static void finish(void)
         for (int i = 0; i < HANDLES; i++) {
             commitlog_reader *from = NULL;
             uint64_t first = catalog.state.log_start_offset, end = catalog.state.end_offset;
-            ck_assert_int_eq(commitlog_reader_open(handles[i], first, end, &from, &why),
-                             STATUS_OK);
+            ck_assert_int_eq(commitlog_reader_open(handles[i], first, end, &from, &why), STATUS_OK);
             for (uint64_t offset = first; offset < end; offset++)
                 expect_read(from, offset);
             commitlog_reader_close(from);

@@ -432,7 +432,8 @@ START_TEST(pins_that_cannot_be_made_do_not_stop_a_reader)
     commitlog_close(log_handle);
     log_handle = memory_open(&catalog);
     ck_assert_int_eq(unlink(memory_path(&catalog, "PINS")), 0);
-    fault_set(FAULT_OPEN, 2, STATUS_READ_ONLY, false); /* the first finds none, this would make it */
+    fault_set(FAULT_OPEN, 2, STATUS_READ_ONLY,
+              false); /* the first finds none, this would make it */
     memory_expect(log_handle, 0, 3);
     ck_assert_uint_eq(fault_hits(), 1);
     commitlog_close(log_handle);

@@ -476,8 +476,7 @@ START_TEST(a_missing_or_damaged_segment_is_not_extended)
     ck_assert_uint_eq(catalog.row_count, 3);
     memory_expect(log_handle, 6, 9);
     ck_assert_ptr_nonnull(
-        strstr(memory_read_fails(log_handle, 4, STATUS_TRIMMED),
-               "offset 4: segment "));
+        strstr(memory_read_fails(log_handle, 4, STATUS_TRIMMED), "offset 4: segment "));
     memory_read_fails(log_handle, 1, STATUS_DAMAGED);
 }
 END_TEST
@@ -589,7 +588,8 @@ START_TEST(flush_syncs_all_that_the_transaction_wrote)
     ck_assert_uint_gt(catalog.row_count, 10);
     ck_assert(!catalog.state.unsynced);
     for (size_t i = 0; i < catalog.row_count; i++)
-        ck_assert_msg(fault_unsynced_position(memory_path(&catalog, catalog.rows[i].name)) == UINT64_MAX,
+        ck_assert_msg(fault_unsynced_position(memory_path(&catalog, catalog.rows[i].name)) ==
+                          UINT64_MAX,
                       "%s has no sync, and the anchor says all is synced", catalog.rows[i].name);
 }
 END_TEST

@@ -118,6 +118,7 @@ SELECT file FROM commitlog_segments('y') ORDER BY base_offset DESC LIMIT 1;
 .output
 .open ''
 .load ./commitlog
+-- While another connection has a database in memory, which might be the same one, it stays.
 .shell test -e "$(cat where.txt)" && echo still there || echo gone
 
 .print -- unnamed
