@@ -294,14 +294,13 @@ const char *memory_read_fails(commitlog *log, uint64_t offset, status code)
 
 void memory_commit_and_expect(memory_catalog *catalog, commitlog **log, uint64_t end)
 {
-    uint64_t next = catalog->state.log_start_offset;
+    uint64_t next = 0;
 
     memory_commit(catalog, *log);
     ck_assert_uint_eq(catalog->state.end_offset, end);
     for (size_t i = 0; i < catalog->row_count; i++) {
-        const commitlog_segment *row = catalog->rows[i];
-        if (i > 0 || next == 0)
-            ck_assert_uint_eq(row->base_offset, next);
+        const commitlog_segment *row = &catalog->rows[i];
+        ck_assert_uint_eq(row->base_offset, next);
         next = row->base_offset + row->record_count;
         ck_assert(!fault_is_new(memory_path(catalog, row->name)));
         ck_assert_msg(fault_unsynced_position(memory_path(catalog, row->name)) >= row->bytes,

@@ -70,8 +70,9 @@ bool memory_is_record(const commitlog_record *record, uint64_t offset);
 void memory_expect(commitlog *log, uint64_t first, uint64_t end);
 
 /*
- * Commit up to `end`, check that the tables have no gap and name nothing that is not synced, and
- * read all there is, with this handle and with a new one, which takes its place.
+ * In a log that was never trimmed: commit up to `end`, check that the tables have no gap and name
+ * nothing that is not synced, and read all there is, with this handle and with a new one, which
+ * takes its place.
  */
 void memory_commit_and_expect(memory_catalog *catalog, commitlog **log, uint64_t end);
 

@@ -80,7 +80,7 @@ static int64_t count_segment_files(const char *path)
 }
 
 /* The reader: opens a scan, lets the trim happen, and still gets every row. */
-static _Noreturn void scan_over_trim(const char *path, int from_parent, int to_parent)
+static _Noreturn void scan_over_trim(char *path, int from_parent, int to_parent)
 {
     sqlite3 *db = driver_open(path, BUSY_TIMEOUT_MS);
     sqlite3_stmt *scan = driver_prepare(db, "SELECT offset, key FROM events ORDER BY offset");
@@ -104,6 +104,7 @@ static _Noreturn void scan_over_trim(const char *path, int from_parent, int to_p
     expect(driver_integer(db, "SELECT min(offset) FROM events") >= SCAN_RECORDS - 100,
            "a new scan starts after the trim");
     driver_close(db);
+    sqlite3_free(path);
     exit(0);
 }
 
