@@ -28,7 +28,7 @@ void commitlog_collect(commitlog *log, const commitlog_segment *segments, size_t
     os_file *pins = NULL;
     uint64_t base_offset;
 
-    if (count == 0 || log_open_directory(log, false, NULL) != STATUS_OK)
+    if (count == 0 || log->read_only || log_open_directory(log, false, NULL) != STATUS_OK)
         return;
     /* Of its own: this connection's readers must hold it up like everybody else's. */
     if (log->os->open(log->directory, PINS_NAME, OS_CREATE, &pins, NULL) != STATUS_OK)
@@ -62,7 +62,7 @@ void commitlog_mark_dropped(commitlog *log, bool dropped)
 {
     os_file *mark = NULL;
 
-    if (log_open_directory(log, false, NULL) != STATUS_OK)
+    if (log->read_only || log_open_directory(log, false, NULL) != STATUS_OK)
         return;
     if (!dropped)
         (void)log->os->remove(log->directory, DROPPED_NAME, NULL);
@@ -85,7 +85,7 @@ void commitlog_destroy(commitlog *log)
 {
     os_file *pins = NULL;
 
-    if (log_open_directory(log, false, NULL) != STATUS_OK ||
+    if (log->read_only || log_open_directory(log, false, NULL) != STATUS_OK ||
         log->os->open(log->directory, PINS_NAME, OS_CREATE, &pins, NULL) != STATUS_OK)
         return;
     if (log->os->lock(pins, OS_EXCLUSIVE, 0, 0, NULL) == STATUS_OK) {
@@ -157,7 +157,8 @@ static void walk_root(root_walk *walk)
 {
     os_directory *root = NULL;
 
-    if (walk->os->open_directory(walk->root_path, false, NULL, &root, NULL) != STATUS_OK)
+    if (walk->os->open_directory(walk->root_path, OS_DIRECTORY_OPEN, NULL, &root, NULL) !=
+        STATUS_OK)
         return;
     (void)walk->os->list(root, walk_log, walk, NULL);
     walk->os->close_directory(root);

@@ -113,7 +113,7 @@ typedef struct {
  *   options   Copied; commitlog_set_options() changes them.
  *   catalog   Copied; its context must outlive the handle.
  *
- * Returns STATUS_NO_MEMORY; STATUS_TOO_BIG if the path is too long.
+ * Returns STATUS_NO_MEMORY.
  */
 status commitlog_open(const struct os *os, const commitlog_location *where,
                       const commitlog_options *options, const commitlog_catalog *catalog,
@@ -144,7 +144,8 @@ status commitlog_find(commitlog *log, failure *why) STATUS_MUST_CHECK;
  *   state    What the tables say now, in this transaction.
  *   durable  Sync what is written before the commit. false: as the database's synchronous=OFF.
  *
- * Returns STATUS_NO_LOG if records are said to exist but the directory does not; STATUS_NO_MEMORY;
+ * Returns STATUS_READ_ONLY for a handle that is; STATUS_NO_LOG if records are said to exist but the
+ * directory does not; STATUS_NO_MEMORY;
  * STATUS_CANT_OPEN, STATUS_IO.
  */
 status commitlog_begin(commitlog *log, const commitlog_state *state, bool durable,

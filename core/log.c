@@ -127,13 +127,15 @@ status log_open_directory(commitlog *log, bool create, failure *why)
     if (log->directory != NULL)
         return STATUS_OK;
     if (create) {
-        result = log->os->open_directory(log->root_path, true, log->database_path, &root, why);
+        result = log->os->open_directory(log->root_path, OS_DIRECTORY_CREATE, log->database_path,
+                                         &root, why);
         if (result != STATUS_OK)
             return result;
         log->os->close_directory(root);
     }
-    result = log->os->open_directory(log->directory_path, create, log->database_path,
-                                     &log->directory, &cause);
+    result = log->os->open_directory(log->directory_path,
+                                     create ? OS_DIRECTORY_CREATE : OS_DIRECTORY_OPEN,
+                                     log->database_path, &log->directory, &cause);
     if (result == STATUS_NOT_FOUND)
         return fail(why, STATUS_NO_LOG,
                     "the log's directory %s is missing: move or copy it along with the database, "
@@ -155,7 +157,7 @@ status commitlog_find(commitlog *log, failure *why)
 static status sync_path(const os *os, const char *path, failure *why)
 {
     os_directory *directory = NULL;
-    status result = os->open_directory(path, false, NULL, &directory, why);
+    status result = os->open_directory(path, OS_DIRECTORY_FOLLOW, NULL, &directory, why);
 
     if (result == STATUS_OK)
         result = os->sync_directory(directory, why);

@@ -42,7 +42,8 @@ typedef struct {
 
 typedef struct {
     bool is_open;
-    bool is_durable;  /* sync before the commit */
+    bool is_durable;  /* sync before the commit; */
+    bool was_durable; /* from the beginning, not only since a flush */
     bool is_dirty;    /* the target holds bytes that were not synced */
     bool must_sync;   /* sync the active segment although nothing was written to it */
     bool must_create; /* the next record starts a new segment */
@@ -132,6 +133,9 @@ status txn_segment_at(const commitlog *log, uint64_t offset, commitlog_segment *
 
 /* Offset of the first record that is only staged; end of the log if none is. */
 uint64_t txn_staged_offset(const commitlog *log);
+
+/* Pin for readers that were opened before there was a directory. */
+status readers_pin(commitlog *log, failure *why) STATUS_MUST_CHECK;
 
 /* No reader goes to `end` or beyond. */
 void readers_cut(commitlog *log, uint64_t end);

@@ -26,15 +26,21 @@ typedef enum {
     OS_CREATE      /* read and write; made if missing */
 } os_mode;
 
+typedef enum {
+    OS_DIRECTORY_OPEN,   /* must exist, and be no link */
+    OS_DIRECTORY_CREATE, /* made if missing; no link */
+    OS_DIRECTORY_FOLLOW  /* must exist; may be reached through a link */
+} os_directory_mode;
+
 typedef enum { OS_UNLOCK, OS_SHARED, OS_EXCLUSIVE } os_lock;
 
 struct os {
     /*
-     * Open a directory, making it if `create`. New directories, and files made in them, take owner
-     * and mode from the file `owner_path`, or are private to the user if that is NULL.
+     * Open a directory. New directories, and files made in them, take owner and mode from the file
+     * `owner_path`, or are private to the user if that is NULL.
      * STATUS_NOT_FOUND, STATUS_CANT_OPEN, STATUS_READ_ONLY, STATUS_NO_SPACE, STATUS_NO_MEMORY.
      */
-    status (*open_directory)(const char *path, bool create, const char *owner_path,
+    status (*open_directory)(const char *path, os_directory_mode mode, const char *owner_path,
                              os_directory **ret, failure *why);
     void (*close_directory)(os_directory *directory); /* accepts NULL */
     const char *(*directory_path)(const os_directory *directory);

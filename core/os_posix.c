@@ -114,7 +114,7 @@ static mode_t directory_mode(mode_t file_mode)
     return file_mode | (file_mode & 0444) >> 2;
 }
 
-static status open_directory(const char *path, bool create, const char *owner_path,
+static status open_directory(const char *path, os_directory_mode mode, const char *owner_path,
                              os_directory **ret, failure *why)
 {
     size_t length = strlen(path);
@@ -129,14 +129,15 @@ static status open_directory(const char *path, bool create, const char *owner_pa
     result = take_owner(directory, owner_path, why);
     if (result != STATUS_OK)
         goto failed;
-    if (create) {
+    if (mode == OS_DIRECTORY_CREATE) {
         made = mkdir(path, 0700) == 0;
         if (!made && errno != EEXIST) {
             result = fail_errno(why, "mkdir", path);
             goto failed;
         }
     }
-    directory->descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    directory->descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC |
+                                           (mode == OS_DIRECTORY_FOLLOW ? 0 : O_NOFOLLOW));
     if (directory->descriptor < 0) {
         result = fail_errno(why, "open directory", path);
         goto failed;

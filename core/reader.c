@@ -92,6 +92,16 @@ uint64_t commitlog_reader_end(const commitlog_reader *reader)
     return reader->end;
 }
 
+status readers_pin(commitlog *log, failure *why)
+{
+    status result = STATUS_OK;
+    for (commitlog_reader *reader = log->readers; reader != NULL && result == STATUS_OK;
+         reader = reader->next)
+        if (reader->seg == NULL && reader->first < reader->end)
+            result = pin(log, reader->first, why);
+    return result;
+}
+
 void readers_cut(commitlog *log, uint64_t end)
 {
     for (commitlog_reader *reader = log->readers; reader != NULL; reader = reader->next)
@@ -200,10 +210,12 @@ status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
     reader->log = log;
     reader->first = first;
     reader->end = end;
-    if (first < end && !is_staged && !stand_in_mapped_segment(reader)) {
+    if (first < end && !stand_in_mapped_segment(reader)) {
         result = log_open_directory(log, false, why);
         if (result == STATUS_OK)
             result = pin(log, first, why);
+        else if (result == STATUS_NO_LOG && is_staged)
+            result = STATUS_OK; /* no segment yet: readers_pin() follows */
     }
     if (result != STATUS_OK) {
         free(reader);

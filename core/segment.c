@@ -41,7 +41,7 @@ static bool is_plausible(const commitlog_segment *row)
 {
     uint64_t base_offset;
     return segment_name_parse(row->name, FILE_LOG, &base_offset) &&
-           base_offset == row->base_offset && row->record_count > 0 &&
+           base_offset == row->base_offset && base_offset <= INT64_MAX && row->record_count > 0 &&
            row->record_count <= INT64_MAX - row->base_offset &&
            row->bytes <= FORMAT_SEGMENT_BYTES_MAX && row->bytes % FORMAT_ALIGNMENT == 0 &&
            row->bytes >= SEGMENT_HEADER_BYTES &&
@@ -274,21 +274,24 @@ static void write_index(segment *seg)
 
 /*
  * After a damaged record: the next place, at or after `position`, where one of the offsets
- * [offset, end) verifies. Hashes a bounded number of bytes, so that no file makes it run for long.
+ * [offset, end) verifies. As many records may lie between as fit. Hashes a bounded number of bytes,
+ * so that no file makes it run for long.
  */
 static bool resynchronise(segment *seg, uint64_t *offset, uint64_t end, uint64_t *position,
                           segment_limit limit)
 {
     uint64_t allowance = 16 * limit.bytes;
-    uint64_t tried = end - *offset < 8 ? end - *offset : 8, size;
 
     for (uint64_t at = *position; at < limit.bytes; at += FORMAT_ALIGNMENT) {
+        uint64_t tried = (at - *position) / RECORD_FRAME_BYTES + 1, size;
         status result = STATUS_OK;
         size = plausible_bytes(seg, at, limit, &result, NULL);
         if (result != STATUS_OK || size == 0 || size > allowance ||
+            le64_load(&((const record_frame *)(seg->log.bytes + at))->checksum) == 0 ||
             mapped_file_ready(&seg->log, at, size, limit.bytes, NULL) != STATUS_OK)
             continue;
-        for (uint64_t i = 0; i < tried && size <= allowance; i++, allowance -= size) {
+        for (uint64_t i = 0; i < tried && i < end - *offset && size <= allowance; i++) {
+            allowance -= size;
             if (record_verify(seg->log.bytes + at, size, seg->nonce, *offset + i)) {
                 *offset += i;
                 *position = at;

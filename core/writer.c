@@ -78,6 +78,8 @@ status commitlog_begin(commitlog *log, const commitlog_state *state, bool durabl
     uint8_t boot_id[COMMITLOG_BOOT_ID_BYTES], unknown[COMMITLOG_BOOT_ID_BYTES] = {0};
     status result;
 
+    if (log->read_only)
+        return fail(why, STATUS_READ_ONLY, "the database is read-only");
     if (state->end_offset > state->log_start_offset) {
         /* Records there are, so must be their directory: never go on beside a log that is lost. */
         result = log_open_directory(log, false, why);
@@ -89,6 +91,7 @@ status commitlog_begin(commitlog *log, const commitlog_state *state, bool durabl
     txn->begin = *state;
     /* Without a boot id nobody could tell later what a power loss took: then always sync. */
     txn->is_durable = durable || memcmp(boot_id, unknown, sizeof boot_id) == 0;
+    txn->was_durable = txn->is_durable;
     txn->is_dirty = txn->must_sync = false;
     txn->has_active = state->has_active;
     txn->active = state->active;
@@ -215,6 +218,8 @@ static status create_target(commitlog *log, failure *why)
                              .created_ms = log->os->now_ms()};
     status result = log_open_directory(log, true, why);
 
+    if (result == STATUS_OK)
+        result = readers_pin(log, why);
     if (result == STATUS_OK)
         result = log->os->random(&row.nonce, sizeof row.nonce, why);
     if (result == STATUS_OK)
@@ -413,7 +418,7 @@ static status check_usable(const commitlog *log, failure *why)
 {
     if (log->txn.failed.code != STATUS_OK)
         return fail(why, log->txn.failed.code, "%s", log->txn.failed.text);
-    return STATUS_OK;
+    return commitlog_check_process(log, why);
 }
 
 status commitlog_flush(commitlog *log, failure *why)
@@ -429,21 +434,15 @@ status commitlog_flush(commitlog *log, failure *why)
 status commitlog_rotate(commitlog *log, failure *why)
 {
     transaction *txn = &log->txn;
-    bool is_usable = true;
     status result = check_usable(log, why);
 
     if (result == STATUS_OK)
         result = write_staged(log, why);
     if (result != STATUS_OK || txn->must_create)
         return result;
-    if (log->target.log == NULL)
-        result = log_file_open(&log->target, log->os, log->directory, log->uuid, &txn->active,
-                               &is_usable, why);
-    if (result == STATUS_OK && is_usable)
-        result = seal_target(log, why);
-    if (result == STATUS_OK)
-        txn->must_create = true;
-    return result;
+    /* Only what may be extended may be cut: beyond the end may stand what can yet come back. */
+    result = open_target(log, why);
+    return result == STATUS_OK && !txn->must_create ? seal_target(log, why) : result;
 }
 
 /* ---- appending ------------------------------------------------------------------------------- */
@@ -559,10 +558,13 @@ void commitlog_rollback_to(commitlog *log, int number)
                     .must_create = txn->must_create,
                     .has_active = txn->begin.has_active,
                     .active = txn->begin.active};
+    bool is_known = false;
 
-    for (size_t i = 0; i < txn->savepoint_count; i++)
+    for (size_t i = 0; i < txn->savepoint_count; i++) {
+        is_known |= txn->savepoints[i].number == number;
         if (txn->savepoints[i].number == number)
             to = txn->savepoints[i];
+    }
     if (to.next_offset >= txn_staged_offset(log)) {
         const staged_record *last;
         txn->staged_count -= (size_t)(txn->next_offset - to.next_offset);
@@ -575,26 +577,36 @@ void commitlog_rollback_to(commitlog *log, int number)
     txn->next_offset = to.next_offset;
     txn->start_offset = to.start_offset;
     readers_cut(log, to.next_offset);
-    commitlog_release(log, number + 1);
+    commitlog_release(log, is_known ? number + 1 : 0);
 }
 
 /* ---- the sync point -------------------------------------------------------------------------- */
 
-/* The command to sync, in a transaction that wrote nothing to the active segment. */
-static status sync_untouched(commitlog *log, failure *why)
+static status sync_segment(commitlog *log, const commitlog_segment *row, failure *why)
+{
+    os_file *file = NULL;
+    status result = log->os->open(log->directory, row->name, OS_WRITE, &file, why);
+
+    if (result == STATUS_OK)
+        result = log->os->sync(file, why);
+    log->os->close(file);
+    return result;
+}
+
+/* The command to sync, where the database does not: also what was written before it came, and the
+ * active segment if this transaction wrote nothing to it. */
+static status sync_rest(commitlog *log, failure *why)
 {
     transaction *txn = &log->txn;
-    bool is_usable = true;
+    bool is_unsynced = txn->was_unsynced && !txn->must_create;
     status result = STATUS_OK;
 
-    if (!txn->must_sync || !txn->was_unsynced || txn->must_create)
+    if (!txn->must_sync || txn->was_durable || (txn->touched_count == 0 && !is_unsynced))
         return STATUS_OK;
-    if (log->target.log == NULL)
-        result = log_file_open(&log->target, log->os, log->directory, log->uuid, &txn->active,
-                               &is_usable, why);
-    if (result != STATUS_OK || !is_usable)
-        return result;
-    result = log_file_sync(&log->target, &txn->failed);
+    for (size_t i = 0; i < txn->touched_count && result == STATUS_OK; i++)
+        result = sync_segment(log, &txn->touched[i], &txn->failed);
+    if (result == STATUS_OK && txn->touched_count == 0)
+        result = sync_segment(log, &txn->active, &txn->failed);
     if (result == STATUS_OK)
         result = log_sync_directories(log, &txn->failed);
     if (result != STATUS_OK)
@@ -641,7 +653,7 @@ status commitlog_sync(commitlog *log, commitlog_state *ret_state,
     if (result == STATUS_OK)
         result = sync_target(log, why);
     if (result == STATUS_OK)
-        result = sync_untouched(log, why);
+        result = sync_rest(log, why);
     if (result != STATUS_OK)
         return result;
     /* Step 9; also for a file that was made while the database did not sync. */
@@ -654,6 +666,7 @@ status commitlog_sync(commitlog *log, commitlog_state *ret_state,
     note_synced(txn);
     if (txn->start_offset == txn->next_offset) { /* nothing left: the segment goes, too */
         log_file_close(&log->target);
+        txn->is_dirty = false;
         txn->must_create = true;
     }
     describe(log, ret_state);

@@ -87,7 +87,11 @@ COMMITLOG_EXPORT int sqlite3_commitlog_init(sqlite3 *db, char **ret_message,
     connection *conn;
     int code;
 
-    SQLITE_EXTENSION_INIT2(api);
+#ifndef SQLITE_CORE
+    /* As SQLITE_EXTENSION_INIT2, but threads that load it again must not write what others read. */
+    if (sqlite3_api != api)
+        sqlite3_api = api;
+#endif
     (void)api;
     if (sqlite3_libversion_number() < SQLITE_VERSION_OLDEST) {
         *ret_message = sqlite3_mprintf("commitlog needs SQLite 3.38.0 or newer, this is %s",

@@ -260,7 +260,7 @@ static bool stop(fault_call call, const char *what, status *ret, failure *why)
 
 /* ---- directories ----------------------------------------------------------------------------- */
 
-static status open_directory(const char *path, bool create, const char *owner_path,
+static status open_directory(const char *path, os_directory_mode mode, const char *owner_path,
                              os_directory **ret, failure *why)
 {
     os_directory *before = NULL;
@@ -268,10 +268,11 @@ static status open_directory(const char *path, bool create, const char *owner_pa
 
     if (stop(FAULT_OPEN_DIRECTORY, path, &result, why))
         return result;
-    if (create && os_posix.open_directory(path, false, NULL, &before, NULL) != STATUS_OK)
+    if (mode == OS_DIRECTORY_CREATE &&
+        os_posix.open_directory(path, OS_DIRECTORY_OPEN, NULL, &before, NULL) != STATUS_OK)
         set_new(path);
     os_posix.close_directory(before);
-    result = os_posix.open_directory(path, create, owner_path, ret, why);
+    result = os_posix.open_directory(path, mode, owner_path, ret, why);
     if (result == STATUS_OK)
         fault.directories++;
     return result;

@@ -30,8 +30,9 @@ static void setup(void)
 {
     memory_setup(&place, COMMITLOG_SEGMENT_BYTES_MIN);
     strcpy(place.directory, place.parent);
-    ck_assert_int_eq(fault_os.open_directory(place.parent, false, NULL, &directory, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        fault_os.open_directory(place.parent, OS_DIRECTORY_OPEN, NULL, &directory, &why),
+        STATUS_OK);
     memset(&file, 0, sizeof file);
     row = (commitlog_segment){.base_offset = 42, .nonce = UINT64_C(0x0123456789abcdef)};
 }

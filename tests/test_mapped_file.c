@@ -7,7 +7,6 @@
 #include "mapped_file.h"
 #include "memory_catalog.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,8 +22,9 @@ static void setup(void)
 {
     memory_setup(&place, COMMITLOG_SEGMENT_BYTES_MIN);
     strcpy(place.directory, place.parent); /* no log here: the file stands in it */
-    ck_assert_int_eq(fault_os.open_directory(place.parent, false, NULL, &directory, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        fault_os.open_directory(place.parent, OS_DIRECTORY_OPEN, NULL, &directory, &why),
+        STATUS_OK);
     file_bytes = 77;
 }
 
@@ -35,16 +35,15 @@ static void teardown(void)
     memory_teardown(&place);
 }
 
-/* A file of this size, each byte of which tells its position, and its mapping of `map_bytes`. */
+/* What the file holds: each byte tells its position. */
+static uint8_t expected[6 * MAPPED_CHUNK_BYTES];
+
 static void map(size_t size, uint64_t map_bytes)
 {
-    uint8_t *bytes = malloc(size + 1);
-
-    ck_assert_ptr_nonnull(bytes);
+    ck_assert_uint_le(size, sizeof expected);
     for (size_t i = 0; i < size; i++)
-        bytes[i] = (uint8_t)(i * 31 + i / 256);
-    memory_store_bytes(&place, "f", 0, bytes, size);
-    free(bytes);
+        expected[i] = (uint8_t)(i * 31 + i / 256);
+    memory_store_bytes(&place, "f", 0, expected, size);
     ck_assert_int_eq(
         mapped_file_open(&file, &fault_os, directory, "f", map_bytes, &file_bytes, &why),
         STATUS_OK);
@@ -57,8 +56,7 @@ static void expect_ready(uint64_t position, uint64_t size, uint64_t end)
     ck_assert_msg(mapped_file_ready(&file, position, size, end, &why) == STATUS_OK,
                   "[%llu, +%llu) of %llu: %s", (unsigned long long)position,
                   (unsigned long long)size, (unsigned long long)end, why.text);
-    for (uint64_t i = position; i < position + size; i++)
-        ck_assert_uint_eq(file.bytes[i], (uint8_t)(i * 31 + i / 256));
+    ck_assert_mem_eq(file.bytes + position, expected + position, size);
 }
 
 START_TEST(ranges_become_readable)
@@ -104,6 +102,10 @@ START_TEST(an_older_end_after_a_newer_one)
     expect_ready(CHUNK + 100, 8, 2 * CHUNK - 1000);
     expect_ready(CHUNK - 16, 32, CHUNK + 5000);
     expect_ready(CHUNK + 4000, 1000, CHUNK + 5000);
+    /* And it takes nothing away. */
+    unsigned before = fault_count(FAULT_POPULATE);
+    expect_ready(CHUNK + 100, CHUNK - 2000, 2 * CHUNK - 1000);
+    ck_assert_uint_eq(fault_count(FAULT_POPULATE), before);
 }
 END_TEST
 

@@ -33,8 +33,9 @@ static void setup(void)
 {
     memory_setup(&place, COMMITLOG_SEGMENT_BYTES_MIN);
     strcpy(place.directory, place.parent);
-    ck_assert_int_eq(os_posix.open_directory(place.parent, false, NULL, &directory, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        os_posix.open_directory(place.parent, OS_DIRECTORY_OPEN, NULL, &directory, &why),
+        STATUS_OK);
 }
 
 static void teardown(void)
@@ -121,14 +122,15 @@ START_TEST(errors_of_the_system_become_statuses)
     char name[400];
     struct rlimit before, few;
 
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "no"), false, NULL, &opened, &why),
-                     STATUS_NOT_FOUND);
+    ck_assert_int_eq(
+        os_posix.open_directory(memory_path(&place, "no"), OS_DIRECTORY_OPEN, NULL, &opened, &why),
+        STATUS_NOT_FOUND);
     ck_assert_str_eq(strstr(why.text, ": "), ": No such file or directory");
     ck_assert_int_eq(strncmp(why.text, "open directory /", 16), 0);
-    ck_assert_int_eq(
-        os_posix.open_directory(memory_path(&place, "no/no"), true, NULL, &opened, &why),
-        STATUS_NOT_FOUND);
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), true,
+    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "no/no"), OS_DIRECTORY_CREATE,
+                                             NULL, &opened, &why),
+                     STATUS_NOT_FOUND);
+    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), OS_DIRECTORY_CREATE,
                                              memory_path(&place, "no-owner"), &opened, &why),
                      STATUS_NOT_FOUND);
     ck_assert_int_ne(access(memory_path(&place, "d"), F_OK), 0);
@@ -169,7 +171,8 @@ START_TEST(devices_are_refused)
     os_directory *devices = NULL;
     os_file *file = NULL;
 
-    ck_assert_int_eq(os_posix.open_directory("/dev", false, NULL, &devices, &why), STATUS_OK);
+    ck_assert_int_eq(os_posix.open_directory("/dev", OS_DIRECTORY_OPEN, NULL, &devices, &why),
+                     STATUS_OK);
     ck_assert_int_eq(os_posix.open(devices, "full", OS_WRITE, &file, &why), STATUS_DAMAGED);
     ck_assert_ptr_null(file);
     os_posix.close_directory(devices);
@@ -328,8 +331,9 @@ START_TEST(directories_are_listed_and_removed)
     os_file *file = NULL;
     int count = 0;
 
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), true, NULL, &made, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        os_posix.open_directory(memory_path(&place, "d"), OS_DIRECTORY_CREATE, NULL, &made, &why),
+        STATUS_OK);
     ck_assert_int_eq(os_posix.list(made, count_names, &count, &why), STATUS_OK);
     ck_assert_int_eq(count, 0);
     ck_assert_int_eq(os_posix.open(made, ".hidden", OS_CREATE, &file, &why), STATUS_OK);
@@ -404,30 +408,26 @@ END_TEST
 
 Suite *make_suite(void)
 {
-    const TTest *const tests[] = {
-        modes_of_opening,
-        reading_ends_with_the_file,
-        errors_of_the_system_become_statuses,
-        a_file_that_may_not_grow_is_no_space,
-        devices_are_refused,
-        two_openings_of_one_process_exclude_each_other,
-        closing_another_opening_keeps_a_lock,
-        offsets_beyond_what_the_system_knows_are_locked_at_its_end,
-        locks_reach_other_processes,
-        a_mapping_shows_what_is_written_later,
-        populating_beyond_the_file_is_an_error_and_no_signal,
-        an_empty_file_is_mapped,
-        directories_are_listed_and_removed,
-        a_child_is_of_another_generation,
-        random_bytes_differ_and_the_boot_id_does_not,
-        a_temporary_directory_is_private,
-    };
     Suite *suite = suite_create("os_posix");
     TCase *all = tcase_create("all");
 
     tcase_add_checked_fixture(all, setup, teardown);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(all, tests[i]);
+    tcase_add_test(all, modes_of_opening);
+    tcase_add_test(all, reading_ends_with_the_file);
+    tcase_add_test(all, errors_of_the_system_become_statuses);
+    tcase_add_test(all, a_file_that_may_not_grow_is_no_space);
+    tcase_add_test(all, devices_are_refused);
+    tcase_add_test(all, two_openings_of_one_process_exclude_each_other);
+    tcase_add_test(all, closing_another_opening_keeps_a_lock);
+    tcase_add_test(all, offsets_beyond_what_the_system_knows_are_locked_at_its_end);
+    tcase_add_test(all, locks_reach_other_processes);
+    tcase_add_test(all, a_mapping_shows_what_is_written_later);
+    tcase_add_test(all, populating_beyond_the_file_is_an_error_and_no_signal);
+    tcase_add_test(all, an_empty_file_is_mapped);
+    tcase_add_test(all, directories_are_listed_and_removed);
+    tcase_add_test(all, a_child_is_of_another_generation);
+    tcase_add_test(all, random_bytes_differ_and_the_boot_id_does_not);
+    tcase_add_test(all, a_temporary_directory_is_private);
     suite_add_tcase(suite, all);
     return suite;
 }

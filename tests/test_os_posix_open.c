@@ -29,8 +29,9 @@ static void setup(void)
 {
     memory_setup(&place, COMMITLOG_SEGMENT_BYTES_MIN);
     strcpy(place.directory, place.parent);
-    ck_assert_int_eq(os_posix.open_directory(place.parent, false, NULL, &directory, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        os_posix.open_directory(place.parent, OS_DIRECTORY_OPEN, NULL, &directory, &why),
+        STATUS_OK);
 }
 
 static void teardown(void)
@@ -135,16 +136,36 @@ START_TEST(a_link_to_a_directory_is_no_directory)
 
     ck_assert_int_eq(mkdir(memory_path(&place, "real"), 0700), 0);
     ck_assert_int_eq(symlink("real", memory_path(&place, "link")), 0);
-    ck_assert_int_ne(
-        os_posix.open_directory(memory_path(&place, "link"), false, NULL, &opened, &why),
-        STATUS_OK);
-    ck_assert_int_ne(
-        os_posix.open_directory(memory_path(&place, "link"), true, NULL, &opened, &why), STATUS_OK);
+    ck_assert_int_ne(os_posix.open_directory(memory_path(&place, "link"), OS_DIRECTORY_OPEN, NULL,
+                                             &opened, &why),
+                     STATUS_OK);
+    ck_assert_int_ne(os_posix.open_directory(memory_path(&place, "link"), OS_DIRECTORY_CREATE, NULL,
+                                             &opened, &why),
+                     STATUS_OK);
     ck_assert_ptr_null(opened);
     write_ok("file", "x", 1);
-    ck_assert_int_ne(
-        os_posix.open_directory(memory_path(&place, "file"), false, NULL, &opened, &why),
-        STATUS_OK);
+    ck_assert_int_ne(os_posix.open_directory(memory_path(&place, "file"), OS_DIRECTORY_OPEN, NULL,
+                                             &opened, &why),
+                     STATUS_OK);
+}
+END_TEST
+
+START_TEST(a_link_to_a_directory_is_followed_on_demand)
+{
+    os_directory *opened = NULL;
+
+    ck_assert_int_eq(mkdir(memory_path(&place, "real"), 0700), 0);
+    ck_assert_int_eq(symlink("real", memory_path(&place, "link")), 0);
+    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "link"), OS_DIRECTORY_FOLLOW, NULL,
+                                             &opened, &why),
+                     STATUS_OK);
+    ck_assert_int_eq(os_posix.sync_directory(opened, &why), STATUS_OK);
+    os_posix.close_directory(opened);
+    opened = NULL;
+    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "no"), OS_DIRECTORY_FOLLOW, NULL,
+                                             &opened, &why),
+                     STATUS_NOT_FOUND);
+    ck_assert_int_ne(access(memory_path(&place, "no"), F_OK), 0);
 }
 END_TEST
 
@@ -153,8 +174,9 @@ START_TEST(a_directory_that_was_renamed_is_still_held)
     os_directory *opened = NULL;
     os_file *file = NULL;
 
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "a"), true, NULL, &opened, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        os_posix.open_directory(memory_path(&place, "a"), OS_DIRECTORY_CREATE, NULL, &opened, &why),
+        STATUS_OK);
     ck_assert_int_eq(rename(memory_path(&place, "a"), memory_path(&place, "b")), 0);
     ck_assert_int_eq(os_posix.open(opened, "f", OS_CREATE_NEW, &file, &why), STATUS_OK);
     ck_assert_int_eq(access(memory_path(&place, "b/f"), F_OK), 0);
@@ -177,8 +199,9 @@ START_TEST(without_permission_it_cannot_be_opened)
         ck_assert_int_eq(seteuid(65534), 0);
     }
     ck_assert_int_eq(os_posix.open(directory, "f", OS_READ, &file, &why), STATUS_CANT_OPEN);
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), false, NULL, &opened, &why),
-                     STATUS_CANT_OPEN);
+    ck_assert_int_eq(
+        os_posix.open_directory(memory_path(&place, "d"), OS_DIRECTORY_OPEN, NULL, &opened, &why),
+        STATUS_CANT_OPEN);
     if (is_root) {
         ck_assert_int_eq(os_posix.open(directory, "g", OS_CREATE, &file, &why), STATUS_CANT_OPEN);
         ck_assert_int_eq(seteuid(0), 0);
@@ -212,7 +235,7 @@ START_TEST(files_take_the_databases_mode)
         ck_assert_int_eq(chmod(memory_path(&place, "db"), modes[i].database), 0);
         snprintf(name, sizeof name, "d%zu", i);
         snprintf(file_name, sizeof file_name, "%s/f", name);
-        ck_assert_int_eq(os_posix.open_directory(memory_path(&place, name), true,
+        ck_assert_int_eq(os_posix.open_directory(memory_path(&place, name), OS_DIRECTORY_CREATE,
                                                  memory_path(&place, "db"), &made, &why),
                          STATUS_OK);
         ck_assert_int_eq(os_posix.open(made, "f", OS_CREATE_NEW, &file, &why), STATUS_OK);
@@ -231,8 +254,9 @@ START_TEST(without_a_database_they_are_private)
     os_file *file = NULL;
     mode_t before = umask(0);
 
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), true, NULL, &made, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        os_posix.open_directory(memory_path(&place, "d"), OS_DIRECTORY_CREATE, NULL, &made, &why),
+        STATUS_OK);
     ck_assert_int_eq(os_posix.open(made, "f", OS_CREATE, &file, &why), STATUS_OK);
     umask(before);
     ck_assert_uint_eq(stat_of("d").st_mode & 0777, 0700);
@@ -249,7 +273,7 @@ START_TEST(a_directory_that_is_there_keeps_its_mode)
     write_ok("db", "x", 1);
     ck_assert_int_eq(mkdir(memory_path(&place, "d"), 0711), 0);
     ck_assert_int_eq(chmod(memory_path(&place, "d"), 0711), 0);
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), true,
+    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), OS_DIRECTORY_CREATE,
                                              memory_path(&place, "db"), &opened, &why),
                      STATUS_OK);
     ck_assert_uint_eq(stat_of("d").st_mode & 0777, 0711);
@@ -266,7 +290,7 @@ START_TEST(as_root_files_take_the_databases_owner)
     write_ok("db", "x", 1);
     if (is_root)
         ck_assert_int_eq(chown(memory_path(&place, "db"), 12345, 23456), 0);
-    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), true,
+    ck_assert_int_eq(os_posix.open_directory(memory_path(&place, "d"), OS_DIRECTORY_CREATE,
                                              memory_path(&place, "db"), &made, &why),
                      STATUS_OK);
     ck_assert_int_eq(os_posix.open(made, "f", OS_CREATE_NEW, &file, &why), STATUS_OK);
@@ -300,20 +324,23 @@ END_TEST
 
 Suite *make_suite(void)
 {
-    const TTest *const tests[] = {
-        symbolic_links_are_not_followed,        files_with_two_names_are_refused,
-        a_fifo_is_refused_without_waiting,      directories_and_sockets_are_refused,
-        a_link_to_a_directory_is_no_directory,  a_directory_that_was_renamed_is_still_held,
-        without_permission_it_cannot_be_opened, files_take_the_databases_mode,
-        without_a_database_they_are_private,    a_directory_that_is_there_keeps_its_mode,
-        as_root_files_take_the_databases_owner, descriptors_do_not_survive_exec,
-    };
     Suite *suite = suite_create("os_posix_open");
     TCase *all = tcase_create("all");
 
     tcase_add_checked_fixture(all, setup, teardown);
-    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
-        tcase_add_test(all, tests[i]);
+    tcase_add_test(all, symbolic_links_are_not_followed);
+    tcase_add_test(all, files_with_two_names_are_refused);
+    tcase_add_test(all, a_fifo_is_refused_without_waiting);
+    tcase_add_test(all, directories_and_sockets_are_refused);
+    tcase_add_test(all, a_link_to_a_directory_is_no_directory);
+    tcase_add_test(all, a_link_to_a_directory_is_followed_on_demand);
+    tcase_add_test(all, a_directory_that_was_renamed_is_still_held);
+    tcase_add_test(all, without_permission_it_cannot_be_opened);
+    tcase_add_test(all, files_take_the_databases_mode);
+    tcase_add_test(all, without_a_database_they_are_private);
+    tcase_add_test(all, a_directory_that_is_there_keeps_its_mode);
+    tcase_add_test(all, as_root_files_take_the_databases_owner);
+    tcase_add_test(all, descriptors_do_not_survive_exec);
     suite_add_tcase(suite, all);
     return suite;
 }

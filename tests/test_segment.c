@@ -34,8 +34,9 @@ static void setup(void)
 {
     memory_setup(&place, COMMITLOG_SEGMENT_BYTES_MIN);
     strcpy(place.directory, place.parent);
-    ck_assert_int_eq(fault_os.open_directory(place.parent, false, NULL, &directory, &why),
-                     STATUS_OK);
+    ck_assert_int_eq(
+        fault_os.open_directory(place.parent, OS_DIRECTORY_OPEN, NULL, &directory, &why),
+        STATUS_OK);
     seg = NULL;
 }
 
@@ -280,6 +281,9 @@ END_TEST
 /* As it is with the index, without it, and with each record read before the damaged one or not. */
 static void expect_damaged(uint64_t bad, uint64_t bad_end)
 {
+    size_t size, size_after;
+    uint8_t *before = memory_load(&place, index_name, &size), *after;
+
     for (int with_index = 1; with_index >= 0; with_index--) {
         if (!with_index)
             ck_assert_int_eq(unlink(memory_path(&place, index_name)), 0);
@@ -289,7 +293,16 @@ static void expect_damaged(uint64_t bad, uint64_t bad_end)
         open_ok(false);
         for (uint64_t i = row.record_count; i-- > 0;)
             expect(i, i >= bad && i < bad_end ? STATUS_DAMAGED : STATUS_OK);
+        if (!with_index)
+            continue;
+        /* A good index is not replaced by one with holes. */
+        after = memory_load(&place, index_name, &size_after);
+        ck_assert_uint_eq(size_after, size);
+        ck_assert_mem_eq(after, before, size);
+        free(after);
     }
+    free(before);
+    ck_assert(!memory_file_exists(&place, index_name));
 }
 
 START_TEST(a_damaged_record_is_an_error_for_it_alone)

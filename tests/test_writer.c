@@ -274,6 +274,18 @@ START_TEST(a_segment_is_filled_to_the_last_byte)
 }
 END_TEST
 
+START_TEST(the_last_byte_may_come_later)
+{
+    memory_append_and_commit(&catalog, log_handle, 1, 2016 - 40);
+    memory_append_and_commit(&catalog, log_handle, 1, 2016 - 40);
+    ck_assert_uint_eq(catalog.row_count, 1);
+    ck_assert_uint_eq(catalog.rows[0].bytes, SEGMENT_BYTES);
+    memory_append_and_commit(&catalog, log_handle, 1, 0);
+    ck_assert_uint_eq(catalog.row_count, 2);
+    memory_expect(log_handle, 0, 3);
+}
+END_TEST
+
 START_TEST(segments_follow_each_other_without_gaps)
 {
     uint64_t next = 0;
@@ -610,6 +622,7 @@ Suite *make_suite(void)
     tcase_add_test(all, directories_are_synced_though_another_made_them);
     tcase_add_test(all, a_directory_reached_through_a_link_is_synced);
     tcase_add_test(all, a_segment_is_filled_to_the_last_byte);
+    tcase_add_test(all, the_last_byte_may_come_later);
     tcase_add_test(all, segments_follow_each_other_without_gaps);
     tcase_add_test(all, a_record_larger_than_a_segment_has_its_own);
     tcase_add_test(all, a_segment_is_rotated_at_its_age);

@@ -260,13 +260,14 @@ END_TEST
 /* "After fork() the child must not use a handle: calls answer STATUS_MISUSE." */
 START_TEST(a_child_is_refused)
 {
-    commitlog_record record = memory_record(5, 10);
+    commitlog_record record;
     uint64_t offset;
     int code = -1;
 
     begin_at(3);
     append(2);
     flush();
+    record = memory_record(5, 10);
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
