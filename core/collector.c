@@ -62,7 +62,8 @@ void commitlog_mark_dropped(commitlog *log, bool dropped)
 {
     os_file *mark = NULL;
 
-    if (log->read_only || log_open_directory(log, false, NULL) != STATUS_OK)
+    if (log->read_only || commitlog_check_process(log, NULL) != STATUS_OK ||
+        log_open_directory(log, false, NULL) != STATUS_OK)
         return;
     if (!dropped)
         (void)log->os->remove(log->directory, DROPPED_NAME, NULL);

@@ -266,6 +266,17 @@ bool segment_name_parse(const char *name, file_kind kind, uint64_t *ret_base_off
     return true;
 }
 
+bool segment_row_is_plausible(const commitlog_segment *row)
+{
+    uint64_t base_offset;
+    return segment_name_parse(row->name, FILE_LOG, &base_offset) &&
+           base_offset == row->base_offset && base_offset <= INT64_MAX && row->record_count > 0 &&
+           row->record_count <= INT64_MAX - row->base_offset &&
+           row->bytes <= FORMAT_SEGMENT_BYTES_MAX && row->bytes % FORMAT_ALIGNMENT == 0 &&
+           row->bytes >= SEGMENT_HEADER_BYTES &&
+           (row->bytes - SEGMENT_HEADER_BYTES) / RECORD_FRAME_BYTES >= row->record_count;
+}
+
 void index_name_build(char index_name[COMMITLOG_NAME_BYTES], const char *name)
 {
     size_t stem = strlen(name) - strlen(endings[FILE_LOG]);

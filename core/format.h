@@ -121,6 +121,9 @@ void segment_name_build(char name[COMMITLOG_NAME_BYTES], uint64_t base_offset, u
  */
 bool segment_name_parse(const char *name, file_kind kind, uint64_t *ret_base_offset);
 
+/* Could a writer of ours have written this row? Its name, then, is one of ours, too. */
+bool segment_row_is_plausible(const commitlog_segment *row);
+
 /* The name of the index beside the segment called `name` (a valid segment name). */
 void index_name_build(char index_name[COMMITLOG_NAME_BYTES], const char *name);
 

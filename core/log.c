@@ -126,16 +126,15 @@ status log_open_directory(commitlog *log, bool create, failure *why)
 
     if (log->directory != NULL)
         return STATUS_OK;
-    if (create) {
-        result = log->os->open_directory(log->root_path, OS_DIRECTORY_CREATE, log->database_path,
-                                         &root, why);
-        if (result != STATUS_OK)
-            return result;
-        log->os->close_directory(root);
-    }
-    result = log->os->open_directory(log->directory_path,
-                                     create ? OS_DIRECTORY_CREATE : OS_DIRECTORY_OPEN,
-                                     log->database_path, &log->directory, &cause);
+    /* Neither of the two may be a link: the directory is this database's alone. */
+    result =
+        log->os->open_directory(log->root_path, create ? OS_DIRECTORY_CREATE : OS_DIRECTORY_OPEN,
+                                log->database_path, &root, &cause);
+    log->os->close_directory(root);
+    if (result == STATUS_OK)
+        result = log->os->open_directory(log->directory_path,
+                                         create ? OS_DIRECTORY_CREATE : OS_DIRECTORY_OPEN,
+                                         log->database_path, &log->directory, &cause);
     if (result == STATUS_NOT_FOUND)
         return fail(why, STATUS_NO_LOG,
                     "the log's directory %s is missing: move or copy it along with the database, "

@@ -36,18 +36,6 @@ void segment_close(segment *seg)
     free(seg);
 }
 
-/* A row that no writer of ours could have made. */
-static bool is_plausible(const commitlog_segment *row)
-{
-    uint64_t base_offset;
-    return segment_name_parse(row->name, FILE_LOG, &base_offset) &&
-           base_offset == row->base_offset && base_offset <= INT64_MAX && row->record_count > 0 &&
-           row->record_count <= INT64_MAX - row->base_offset &&
-           row->bytes <= FORMAT_SEGMENT_BYTES_MAX && row->bytes % FORMAT_ALIGNMENT == 0 &&
-           row->bytes >= SEGMENT_HEADER_BYTES &&
-           (row->bytes - SEGMENT_HEADER_BYTES) / RECORD_FRAME_BYTES >= row->record_count;
-}
-
 /* Map the .log and hold it against the row. */
 static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_bytes, failure *why)
 {
@@ -89,7 +77,7 @@ status segment_open(const os *os, os_directory *directory, bool may_write,
     segment *seg;
     status result;
 
-    if (!is_plausible(row))
+    if (!segment_row_is_plausible(row))
         return fail(why, STATUS_DAMAGED,
                     "the log's tables describe an impossible segment at offset "
                     "%" PRIu64,

@@ -80,6 +80,14 @@ status commitlog_begin(commitlog *log, const commitlog_state *state, bool durabl
 
     if (log->read_only)
         return fail(why, STATUS_READ_ONLY, "the database is read-only");
+    if (state->log_start_offset > state->end_offset ||
+        (state->has_active &&
+         (!segment_row_is_plausible(&state->active) ||
+          state->active.base_offset + state->active.record_count != state->end_offset ||
+          state->log_start_offset == state->end_offset)))
+        return fail(why, STATUS_DAMAGED,
+                    "the log's tables describe an impossible end at offset %" PRIu64,
+                    state->end_offset);
     if (state->end_offset > state->log_start_offset) {
         /* Records there are, so must be their directory: never go on beside a log that is lost. */
         result = log_open_directory(log, false, why);

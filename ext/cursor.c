@@ -55,7 +55,7 @@ static int others_are_running(sqlite3 *db)
  * SQLite holds pointers into mapped segments beyond the row, but not beyond the statement's last
  * cursor: when that closes, and no other statement runs, mappings can go.
  */
-static void release_mappings(connection *conn)
+void cursor_release_mappings(connection *conn)
 {
     int holds = 0;
 
@@ -75,7 +75,7 @@ int cursor_close(sqlite3_vtab_cursor *base)
     if (cursor->reader != NULL)
         commitlog_reader_close(cursor->reader);
     if (--conn->cursor_count == 0)
-        release_mappings(conn);
+        cursor_release_mappings(conn);
     handle_put(cursor->handle);
     sqlite3_free(cursor);
     return SQLITE_OK;

@@ -49,6 +49,8 @@ static int on_commit(sqlite3_vtab *base)
         if (drop->is_dropped) {
             transaction_rollback(handle);
             remove_files(conn, handle->core, handle->schema, handle->database_path);
+            for (log_handle *at = conn->handles; at != NULL; at = at->next)
+                at->wants_drop_check = 1; /* a reader may have kept the files */
         } else {
             transaction_commit(handle);
         }
@@ -194,9 +196,13 @@ static void visit_marked(void *context, const uint8_t *uuid)
     commitlog_location where = {.root_path = handle->root_path};
     commitlog_options options = {.segment_bytes = COMMITLOG_SEGMENT_BYTES_MIN};
     commitlog_catalog catalog = {NULL, NULL};
-    dropped_log *drop = sqlite3_malloc64(sizeof *drop);
+    dropped_log *drop;
     char *name = NULL;
 
+    for (drop = conn->drops; drop != NULL; drop = drop->next)
+        if (memcmp(drop->handle->uuid, uuid, sizeof where.uuid) == 0)
+            return; /* of this transaction: not decided yet */
+    drop = sqlite3_malloc64(sizeof *drop);
     if (drop == NULL)
         return;
     memset(drop, 0, sizeof *drop);
@@ -219,6 +225,7 @@ static void visit_marked(void *context, const uint8_t *uuid)
 
 void drop_find_leftovers(log_handle *handle)
 {
+    drop_forget_leftovers(handle->conn);
     if (handle->database_path != NULL)
         commitlog_list_dropped(NULL, handle->root_path, visit_marked, handle);
 }

@@ -140,10 +140,10 @@ status store_sum_bytes(log_handle *handle, int64_t *ret_bytes, failure *why) STA
 status store_drop_segments(log_handle *handle, uint64_t start_offset, int64_t now_ms,
                            int *ret_count, failure *why) STATUS_MUST_CHECK;
 
-/* Dropped segments, ascending, that were dropped at `until_ms` or before, from sqlite3_malloc64().
- */
+/* Dropped segments, ascending, up to the first that was dropped after `until_ms`, from
+ * sqlite3_malloc64(); and when that one was, INT64_MAX if there is none. */
 status store_read_dropped(log_handle *handle, int64_t until_ms, commitlog_segment **ret_segments,
-                          size_t *ret_count, int *ret_has_later, failure *why) STATUS_MUST_CHECK;
+                          size_t *ret_count, int64_t *ret_later_ms, failure *why) STATUS_MUST_CHECK;
 status store_forget_dropped(log_handle *handle, const commitlog_segment *segment,
                             failure *why) STATUS_MUST_CHECK;
 
@@ -183,8 +183,9 @@ struct log_handle {
     unsigned cached_row_count; /* ever; the oldest is overwritten */
 
     /* The transaction, beyond what core keeps of it. */
-    commitlog_state stored;         /* what the tables said at the beginning */
-    int wants_drop_check;           /* dropped tables and files are to be looked for */
+    commitlog_state stored;     /* what the tables said at the beginning */
+    int64_t next_collection_ms; /* when dropped files that wait are due; INT64_MAX: none known */
+    int wants_drop_check;       /* dropped tables and files are to be looked for */
     commitlog_segment *collectable; /* to be removed after the commit */
     size_t collectable_count;
 };
@@ -289,6 +290,10 @@ int cursor_next(sqlite3_vtab_cursor *base);
 int cursor_eof(sqlite3_vtab_cursor *base);
 int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column);
 int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret);
+
+/* No cursor is open: if no other statement runs, let mappings go that only SQLite's pointers kept.
+ */
+void cursor_release_mappings(connection *conn);
 
 /* ---- change.c -------------------------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@ typedef struct temporary_root temporary_root;
 struct temporary_root {
     temporary_root *next;
     connection *conn; /* a row for each connection that uses the directory; NULL: it is closed */
+    const void *database; /* the same for connections that share it, see identity_of() */
+    char database_name[128];
     uint8_t uuid[COMMITLOG_UUID_BYTES];
     uint64_t process_generation;
     char path[512];
@@ -23,35 +25,58 @@ struct temporary_root {
 /* Of the process; under SQLITE_MUTEX_STATIC_APP1. */
 static temporary_root *temporary_roots;
 
-static temporary_root *find_root(const connection *conn, const uint8_t *uuid)
+/*
+ * Which database a connection has in memory: in a shared cache the pager's file object is one and
+ * the same; with the memdb VFS the name is. A copy has the same uuid, but is another database.
+ */
+static void identity_of(sqlite3 *db, const char *schema, temporary_root *root)
+{
+    const char *name = sqlite3_db_filename(db, schema);
+
+    root->database = NULL;
+    root->database_name[0] = '\0';
+    if (name != NULL && name[0] != '\0')
+        sqlite3_snprintf(sizeof root->database_name, root->database_name, "%s", name);
+    else
+        (void)sqlite3_file_control(db, schema, SQLITE_FCNTL_FILE_POINTER, &root->database);
+}
+
+static int is_same_log(const temporary_root *a, const temporary_root *b)
+{
+    return memcmp(a->uuid, b->uuid, sizeof a->uuid) == 0 && a->database == b->database &&
+           strcmp(a->database_name, b->database_name) == 0;
+}
+
+/* The row of this log: of any connection, or of the wanted row's. */
+static temporary_root *find_root(const temporary_root *wanted, int of_any)
 {
     for (temporary_root *at = temporary_roots; at != NULL; at = at->next)
-        if (memcmp(at->uuid, uuid, sizeof at->uuid) == 0 && (conn == NULL || at->conn == conn))
+        if (at != wanted && is_same_log(at, wanted) && (of_any || at->conn == wanted->conn))
             return at;
     return NULL;
 }
 
 /* The temporary directory of a log, made if this process has none. */
-static status temporary_root_path(connection *conn, const uint8_t *uuid, char **ret_path,
-                                  failure *why)
+static status temporary_root_path(connection *conn, const char *schema, const uint8_t *uuid,
+                                  char **ret_path, failure *why)
 {
     sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_STATIC_APP1);
     temporary_root *own, *made = sqlite3_malloc64(sizeof *made);
-    const temporary_root *any;
     status result = STATUS_OK;
 
     if (made == NULL)
         return fail(why, STATUS_NO_MEMORY, "out of memory");
+    memset(made, 0, sizeof *made);
+    made->conn = conn;
+    memcpy(made->uuid, uuid, sizeof made->uuid);
+    made->process_generation = commitlog_process_generation();
+    identity_of(conn->db, schema, made);
     sqlite3_mutex_enter(mutex);
-    own = find_root(conn, uuid);
-    any = find_root(NULL, uuid);
+    own = find_root(made, 0);
     if (own == NULL) {
-        memset(made, 0, sizeof *made);
-        made->conn = conn;
-        memcpy(made->uuid, uuid, sizeof made->uuid);
-        made->process_generation = commitlog_process_generation();
-        if (any != NULL)
-            memcpy(made->path, any->path, sizeof made->path);
+        const temporary_root *other = find_root(made, 1);
+        if (other != NULL)
+            memcpy(made->path, other->path, sizeof made->path);
         else
             result = commitlog_make_temporary_root(made->path, sizeof made->path, why);
         if (result == STATUS_OK) {
@@ -88,8 +113,7 @@ void handle_release_temporary_roots(connection *conn)
         }
         *link = at->next;
         /* A child of fork() must not take its parent's log away. */
-        if (find_root(NULL, at->uuid) == NULL &&
-            at->process_generation == commitlog_process_generation())
+        if (find_root(at, 1) == NULL && at->process_generation == commitlog_process_generation())
             commitlog_remove_temporary_root(at->path);
         sqlite3_free(at);
     }
@@ -116,7 +140,7 @@ status handle_locate(connection *conn, const char *schema, const uint8_t uuid[CO
 
     *ret_database_path = NULL;
     if (file == NULL)
-        return temporary_root_path(conn, uuid, ret_root_path, why);
+        return temporary_root_path(conn, schema, uuid, ret_root_path, why);
     *ret_root_path = sqlite3_mprintf("%s-commitlog", file);
     *ret_database_path = sqlite3_mprintf("%s", file);
     if (*ret_root_path == NULL || *ret_database_path == NULL) {
@@ -287,6 +311,7 @@ status handle_get(connection *conn, const char *schema, const char *name,
     handle->conn = conn;
     handle->reference_count = 1;
     handle->wants_drop_check = 1;
+    handle->next_collection_ms = INT64_MAX;
     handle->options = *options;
     handle->known_records = 1000000;
     memcpy(handle->uuid, uuid, sizeof handle->uuid);

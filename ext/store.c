@@ -243,12 +243,18 @@ status store_find_table(sqlite3 *db, const char *schema, const uint8_t uuid[COMM
         uint8_t found[COMMITLOG_UUID_BYTES];
         const char *name = (const char *)sqlite3_column_text(statement, 0);
         code = SQLITE_OK;
-        if (name != NULL && store_read_uuid(db, schema, name, found, NULL) == STATUS_OK &&
-            memcmp(found, uuid, sizeof found) == 0 &&
+        if (name == NULL)
+            continue;
+        /* One that cannot be read might be the one. A stranger's table has other columns. */
+        result = store_read_uuid(db, schema, name, found, why);
+        if (result == STATUS_OK && memcmp(found, uuid, sizeof found) == 0 &&
             (*ret_name = sqlite3_mprintf("%s", name)) == NULL)
             code = SQLITE_NOMEM;
+        else if (result != STATUS_OK && result != STATUS_NOT_FOUND)
+            break;
+        result = STATUS_OK;
     }
-    if (code != SQLITE_OK && code != SQLITE_DONE)
+    if (result == STATUS_OK && code != SQLITE_OK && code != SQLITE_DONE)
         result = fail_sqlite(db, code, why);
     sqlite3_finalize(statement);
     return result;
@@ -512,20 +518,22 @@ status store_drop_segments(log_handle *handle, uint64_t start_offset, int64_t no
 }
 
 status store_read_dropped(log_handle *handle, int64_t until_ms, commitlog_segment **ret_segments,
-                          size_t *ret_count, int *ret_has_later, failure *why)
+                          size_t *ret_count, int64_t *ret_later_ms, failure *why)
 {
     sqlite3_stmt *statement = NULL;
     commitlog_segment *rows = NULL;
     size_t count = 0, capacity = 0;
-    int has_later = 0, code = SQLITE_DONE;
+    int64_t later_ms = INT64_MAX;
+    int code = SQLITE_DONE;
     status result = get(handle, STATEMENT_DROPPED_READ, &statement, why);
 
     if (result != STATUS_OK)
         return result;
     while (result == STATUS_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         if (sqlite3_column_int64(statement, 9) > until_ms) {
-            has_later = 1;
-            continue;
+            later_ms = sqlite3_column_int64(statement, 9);
+            code = SQLITE_DONE; /* those behind it must wait for it, too */
+            break;
         }
         if (count == capacity) {
             commitlog_segment *grown;
@@ -550,7 +558,7 @@ status store_read_dropped(log_handle *handle, int64_t until_ms, commitlog_segmen
     }
     *ret_segments = rows;
     *ret_count = count;
-    *ret_has_later = has_later;
+    *ret_later_ms = later_ms;
     return STATUS_OK;
 }
 

@@ -135,15 +135,15 @@ status transaction_write_segments(log_handle *handle, failure *why)
 }
 
 /* What to remove after the commit, and which rows have done their duty. Looks only when there may
- * be something: in a connection's first transaction, after a drop, while some are waiting, and at
- * each rotation, for what other connections have left. */
+ * be something: in a connection's first transaction, after a drop, when those that wait are due,
+ * and at each rotation, for what other connections have left. */
 static status find_collectable(log_handle *handle, failure *why)
 {
-    int64_t until_ms = commitlog_now_ms() - handle->options.file_delete_delay_ms;
+    int64_t delay_ms = handle->options.file_delete_delay_ms, later_ms = INT64_MAX;
     commitlog_segment *rows = NULL;
     size_t count = 0, kept = 0;
-    int has_later = 0;
-    status result = store_read_dropped(handle, until_ms, &rows, &count, &has_later, why);
+    status result =
+        store_read_dropped(handle, commitlog_now_ms() - delay_ms, &rows, &count, &later_ms, why);
 
     if (result != STATUS_OK)
         return result;
@@ -156,7 +156,8 @@ static status find_collectable(log_handle *handle, failure *why)
     sqlite3_free(handle->collectable);
     handle->collectable = rows;
     handle->collectable_count = result == STATUS_OK ? kept : 0;
-    handle->wants_drop_check = has_later || kept > 0;
+    handle->wants_drop_check = kept > 0;
+    handle->next_collection_ms = later_ms != INT64_MAX ? later_ms + delay_ms : INT64_MAX;
     return result;
 }
 
@@ -191,10 +192,12 @@ static status sync_log(log_handle *handle, failure *why)
             store_drop_segments(handle, state.log_start_offset, commitlog_now_ms(), &dropped, why);
     if (result == STATUS_OK && !is_same(&state, &handle->stored))
         result = store_write_state(handle, &state, why);
-    if (result == STATUS_OK && handle->wants_drop_check)
+    if (result == STATUS_OK && (handle->wants_drop_check || dropped > 0 || has_rotated ||
+                                (handle->next_collection_ms != INT64_MAX &&
+                                 commitlog_now_ms() >= handle->next_collection_ms))) {
         drop_find_leftovers(handle);
-    if (result == STATUS_OK && (handle->wants_drop_check || dropped > 0 || has_rotated))
         result = find_collectable(handle, why);
+    }
     return result;
 }
 
@@ -250,6 +253,8 @@ void transaction_commit(log_handle *handle)
     commitlog_commit(handle->core);
     collect(handle);
     drop_remove_leftovers(handle->conn);
+    if (handle->conn->cursor_count == 0)
+        cursor_release_mappings(handle->conn);
 }
 
 void transaction_rollback(log_handle *handle)
@@ -282,7 +287,9 @@ void transaction_rollback_to(log_handle *handle, int number)
     if (!commitlog_in_transaction(handle->core))
         return;
     commitlog_rollback_to(handle->core, number);
-    store_finalize(handle); /* a rename may have been rolled back, too */
+    store_finalize(handle);              /* a rename may have been rolled back, too, */
+    drop_forget_leftovers(handle->conn); /* or a drop */
+    handle->wants_drop_check = 1;
 }
 
 /* ---- SQLite's callbacks ---------------------------------------------------------------------- */
