@@ -264,9 +264,13 @@ static status open_target(commitlog *log, failure *why)
                                &is_usable, why);
         log->target_nonce = txn->active.nonce;
     }
-    if (result == STATUS_OK && !is_usable)
-        txn->must_create = true;
-    return result;
+    if (result != STATUS_OK)
+        return result;
+    txn->must_create = !is_usable;
+    /* What an earlier transaction left unsynced goes with the next sync, also if that is to leave
+     * the segment. */
+    txn->is_dirty = is_usable && txn->was_unsynced;
+    return STATUS_OK;
 }
 
 /* Have a target that the next staged record may go to. */

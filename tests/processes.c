@@ -294,13 +294,20 @@ static bool told_to_stop(const crowd *c)
  */
 static bool seek_and_count(member *m, int64_t count)
 {
-    int64_t oldest = driver_integer(m->db, "SELECT ifnull(min(offset), 0) FROM events");
-    int64_t some = oldest + (int64_t)prng_below(&m->random, (uint64_t)count + 1);
-    sqlite3_stmt *statement =
-        driver_prepare(m->db, "SELECT count(*) FROM events WHERE offset >= ?1");
-
-    sqlite3_bind_int64(statement, 1, some);
+    sqlite3_stmt *statement = driver_prepare(m->db, "SELECT ifnull(min(offset), 0) FROM events");
     bool answered = sqlite3_step(statement) == SQLITE_ROW;
+
+    if (!answered) {
+        check_too_old(m->crowd, m->db);
+        sqlite3_finalize(statement);
+        return false;
+    }
+    int64_t oldest = sqlite3_column_int64(statement, 0);
+    int64_t some = oldest + (int64_t)prng_below(&m->random, (uint64_t)count + 1);
+    sqlite3_finalize(statement);
+    statement = driver_prepare(m->db, "SELECT count(*) FROM events WHERE offset >= ?1");
+    sqlite3_bind_int64(statement, 1, some);
+    answered = sqlite3_step(statement) == SQLITE_ROW;
     if (!answered) {
         check_too_old(m->crowd, m->db);
     } else if (sqlite3_column_int64(statement, 0) != count - (some - oldest)) {
