@@ -276,55 +276,11 @@ static int disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
+/* It has no rows and no use but the INSERT: every other statement finds no plan, and so no cursor. */
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     (void)base, (void)info;
-    return SQLITE_OK;
-}
-
-static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **ret)
-{
-    (void)base;
-    *ret = sqlite3_malloc64(sizeof **ret);
-    return *ret != NULL ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-static int close_cursor(sqlite3_vtab_cursor *cursor)
-{
-    sqlite3_free(cursor);
-    return SQLITE_OK;
-}
-
-static int filter(sqlite3_vtab_cursor *cursor, int plan, const char *words, int count,
-                  sqlite3_value **arguments)
-{
-    (void)cursor, (void)plan, (void)words, (void)count, (void)arguments;
-    return SQLITE_OK;
-}
-
-static int next(sqlite3_vtab_cursor *cursor)
-{
-    (void)cursor;
-    return SQLITE_OK;
-}
-
-static int is_at_end(sqlite3_vtab_cursor *cursor)
-{
-    (void)cursor;
-    return 1;
-}
-
-static int column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, int number)
-{
-    (void)cursor, (void)context, (void)number;
-    return SQLITE_OK;
-}
-
-static int rowid(sqlite3_vtab_cursor *cursor, sqlite3_int64 *ret)
-{
-    (void)cursor;
-    *ret = 0;
-    return SQLITE_OK;
+    return SQLITE_CONSTRAINT;
 }
 
 static int on_begin(sqlite3_vtab *base)
@@ -339,13 +295,6 @@ const sqlite3_module drop_module = {
     .xBestIndex = best_index,
     .xDisconnect = disconnect,
     .xDestroy = disconnect,
-    .xOpen = open_cursor,
-    .xClose = close_cursor,
-    .xFilter = filter,
-    .xNext = next,
-    .xEof = is_at_end,
-    .xColumn = column,
-    .xRowid = rowid,
     .xUpdate = on_update,
     .xBegin = on_begin,
     .xSync = on_sync,

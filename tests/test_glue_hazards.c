@@ -184,9 +184,8 @@ START_TEST(marked_log_beside_a_strangers_config)
 {
     two_logs("main");
     MUST(db, "CREATE TABLE aa_config(what)");
-    sqlite3_stmt *reading;
     glue_journal(db, "wal");
-    reading = select_started(other, "SELECT value FROM a");
+    sqlite3_stmt *reading = select_started(other, "SELECT value FROM a");
     MUST(db, "DROP TABLE a");
     sqlite3_finalize(reading);
     reopen();
@@ -220,7 +219,8 @@ END_TEST
 
 /* ---- a dropped table that somebody reads ----------------------------------------------------- */
 
-/* The same connection, which has long done its first transaction with the other log. */
+/* By a connection that has long done its first transaction with the other log; or by one that knows
+ * of no drop. */
 START_TEST(directory_of_a_dropped_table_goes_after_its_reader)
 {
     glue_journal(db, "wal");
@@ -230,19 +230,18 @@ START_TEST(directory_of_a_dropped_table_goes_after_its_reader)
     sqlite3_stmt *reading = select_started(other, "SELECT value FROM a");
     MUST(db, "DROP TABLE a");
     ck_assert_int_eq(glue_count("test.db-commitlog", ".log"), 2);
-    MUST(db, "INSERT INTO b(value) VALUES('3')");
-    ck_assert_int_eq(glue_count("test.db-commitlog", ".log"), 2);
+    if (_i == 1) { /* a commit that looks, in vain, while the reader is there */
+        MUST(db, "INSERT INTO b(value) VALUES('3')");
+        ck_assert_int_eq(glue_count("test.db-commitlog", ".log"), 2);
+    }
     ck_assert_int_eq(sqlite3_step(reading), SQLITE_ROW);
     ck_assert_str_eq((const char *)sqlite3_column_text(reading, 0), "second");
     ck_assert_int_eq(sqlite3_step(reading), SQLITE_DONE);
     sqlite3_finalize(reading);
-    if (_i == 1) /* one more while nobody reads, by another connection that knows of no drop */
-        MUST(other, "INSERT INTO b(value) VALUES('4')");
-    else
-        MUST(db, "INSERT INTO b(value) VALUES('4')");
+    MUST(_i == 2 ? other : db, "INSERT INTO b(value) VALUES('4')");
     ck_assert_int_eq(glue_count("test.db-commitlog", ".log"), 1);
     HAS(glue_directory("test.db"), "test.db-commitlog/"); /* fails with two directories */
-    ROWS(other, "SELECT group_concat(value) FROM b", "of b,1,2,3,4");
+    ROWS(other, "SELECT group_concat(value) FROM b", _i == 1 ? "of b,1,2,3,4" : "of b,1,2,4");
 }
 END_TEST
 
@@ -334,7 +333,6 @@ START_TEST(waiting_files_cost_a_small_commit_nothing)
     static const char *const small[] = {
         "INSERT INTO x(value) VALUES('a')",
         "BEGIN; INSERT INTO x(value) VALUES('a'); INSERT INTO x(value) VALUES('b'); COMMIT",
-        "INSERT INTO x(x, offset) VALUES('delete-records', 301)",
     };
 
     MUST(db, "CREATE VIRTUAL TABLE x USING commitlog(segment_bytes=4096)");
@@ -343,25 +341,16 @@ START_TEST(waiting_files_cost_a_small_commit_nothing)
     ck_assert_int_gt(dropped_lookups("INSERT INTO x(x, offset) VALUES('delete-records', 300)"), 0);
     ck_assert_int_ge(glue_integer(db, "SELECT count(*) FROM x_dropped"), 100);
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(dropped_lookups(small[_i % 3]), 0);
+        ck_assert_int_eq(dropped_lookups(small[_i]), 0);
     /* Who comes later looks once. */
     reopen();
     MUST(db, "INSERT INTO x(value) VALUES('d')");
-    ck_assert_int_eq(dropped_lookups(small[_i % 3]), 0);
+    ck_assert_int_eq(dropped_lookups(small[_i]), 0);
     ck_assert_int_ge(glue_count("test.db-commitlog", ".log"), 100);
 }
 END_TEST
 
 /* ---- copies in memory ------------------------------------------------------------------------ */
-
-static void backup(sqlite3 *to, const char *to_schema, sqlite3 *from)
-{
-    sqlite3_backup *copying = sqlite3_backup_init(to, to_schema, from, "main");
-
-    ck_assert_msg(copying != NULL, "%s", sqlite3_errmsg(to));
-    ck_assert_int_eq(sqlite3_backup_step(copying, -1), SQLITE_DONE);
-    ck_assert_int_eq(sqlite3_backup_finish(copying), SQLITE_OK);
-}
 
 static sqlite3 *open_memory(const char *uri)
 {
@@ -380,35 +369,27 @@ START_TEST(copy_of_a_database_in_memory_has_no_log)
         {"file:x?mode=memory&cache=shared", "file:y?mode=memory&cache=shared"},
         {"file:/x?vfs=memdb", "file:/y?vfs=memdb"},
         {"file:/x?vfs=memdb", ":memory:"},
-        {":memory:", NULL}, /* NULL: attached to the same connection */
     };
-    const char *uri = pairs[_i][1];
-    sqlite3 *one = open_memory(pairs[_i][0]), *two = uri != NULL ? open_memory(uri) : one;
+    sqlite3 *one = open_memory(pairs[_i][0]), *copy = open_memory(pairs[_i][1]);
 
-    if (uri == NULL)
-        MUST(one, "ATTACH ':memory:' AS copy");
-    else
-        MUST(two, "ATTACH ':memory:' AS unused");
-    const char *schema = uri != NULL ? "main" : "copy";
-    MUST(one, "CREATE VIRTUAL TABLE x USING commitlog;"
-              "INSERT INTO x(value) VALUES('a'), ('b')");
-    backup(two, schema, one);
-    is_missing(two, glue_text("SELECT * FROM %s.x", schema));
-    is_missing(two, glue_text("INSERT INTO %s.x(value) VALUES('of the copy')", schema));
-    MUST(one, "INSERT INTO main.x(value) VALUES('c')");
-    is_missing(two, glue_text("SELECT count(*) FROM %s.x", schema));
-    ROWS(one, "SELECT group_concat(value) FROM main.x", "a,b,c");
-    ROWS(two, glue_text("SELECT commitlog_adopt('%s.x')", schema), "2");
-    MUST(two, glue_text("INSERT INTO %s.x(value) VALUES('of the copy')", schema));
-    ROWS(two, glue_text("SELECT offset, value FROM %s.x", schema), "2|of the copy");
-    MUST(one, "INSERT INTO main.x(value) VALUES('d')");
-    ROWS(one, "SELECT group_concat(value) FROM main.x", "a,b,c,d");
-    if (uri != NULL)
-        glue_close(&two);
-    else
-        MUST(one, "DETACH copy");
-    MUST(one, "INSERT INTO main.x(value) VALUES('e')");
-    ROWS(one, "SELECT group_concat(value) FROM main.x", "a,b,c,d,e");
+    MUST(one, "CREATE VIRTUAL TABLE x USING commitlog; INSERT INTO x(value) VALUES('a'), ('b')");
+    sqlite3_backup *backup = sqlite3_backup_init(copy, "main", one, "main");
+    ck_assert_ptr_nonnull(backup);
+    ck_assert_int_eq(sqlite3_backup_step(backup, -1), SQLITE_DONE);
+    ck_assert_int_eq(sqlite3_backup_finish(backup), SQLITE_OK);
+    is_missing(copy, "SELECT * FROM x");
+    is_missing(copy, "INSERT INTO x(value) VALUES('of the copy')");
+    MUST(one, "INSERT INTO x(value) VALUES('c')");
+    is_missing(copy, "SELECT count(*) FROM x");
+    ROWS(one, "SELECT group_concat(value) FROM x", "a,b,c");
+    ROWS(copy, "SELECT commitlog_adopt('x')", "2");
+    MUST(copy, "INSERT INTO x(value) VALUES('of the copy')");
+    ROWS(copy, "SELECT offset, value FROM x", "2|of the copy");
+    MUST(one, "INSERT INTO x(value) VALUES('d')");
+    MUST(copy, "DROP TABLE x");
+    glue_close(&copy);
+    MUST(one, "INSERT INTO x(value) VALUES('e')");
+    ROWS(one, "SELECT group_concat(value) FROM x", "a,b,c,d,e");
     glue_close(&one);
 }
 END_TEST
@@ -472,7 +453,7 @@ START_TEST(link_to_the_logs_of_another_database)
     ck_assert_int_eq(symlink(_i == 0 ? facts_path("other.db-commitlog") : "other.db-commitlog",
                              facts_path("test.db-commitlog")),
                      0);
-    const char *before = sqlite3_mprintf("%s", files_of_the_other());
+    char *before = sqlite3_mprintf("%s", files_of_the_other());
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         db = glue_open("test.db");
         FAILS_WITH(db, refused[i], SQLITE_CANTOPEN, facts_path("test.db-commitlog"));
@@ -481,7 +462,7 @@ START_TEST(link_to_the_logs_of_another_database)
     db = glue_open("test.db");
     MUST(db, "DROP TABLE x; DROP TABLE empty");
     ck_assert_str_eq(files_of_the_other(), before);
-    sqlite3_free((void *)before);
+    sqlite3_free(before);
     other = glue_open("other.db");
     ROWS(other, "SELECT offset, value FROM x", "0|a");
 }
@@ -571,16 +552,16 @@ Suite *make_suite(void)
     tcase_add_loop_test(drops, marked_log_whose_uuid_cannot_be_read, 0, 3);
     tcase_add_test(drops, marked_log_beside_a_strangers_config);
     tcase_add_loop_test(drops, drop_of_a_table_whose_config_is_damaged, 0, 5);
-    tcase_add_loop_test(drops, directory_of_a_dropped_table_goes_after_its_reader, 0, 2);
+    tcase_add_loop_test(drops, directory_of_a_dropped_table_goes_after_its_reader, 0, 3);
     suite_add_tcase(suite, drops);
     tcase_add_checked_fixture(files, setup, teardown);
     tcase_add_loop_test(files, removed_files_are_not_mapped, 0, 4);
     tcase_add_loop_test(files, removed_files_are_not_mapped_by_an_idle_connection_that_looks_again,
                         0, 4);
-    tcase_add_loop_test(files, waiting_files_cost_a_small_commit_nothing, 0, 3);
+    tcase_add_loop_test(files, waiting_files_cost_a_small_commit_nothing, 0, 2);
     tcase_add_loop_test(files, link_to_the_logs_of_another_database, 0, 2);
     suite_add_tcase(suite, files);
-    tcase_add_loop_test(memory, copy_of_a_database_in_memory_has_no_log, 0, 5);
+    tcase_add_loop_test(memory, copy_of_a_database_in_memory_has_no_log, 0, 4);
     tcase_add_loop_test(memory, connections_to_one_database_in_memory_share_its_log, 0, 2);
     suite_add_tcase(suite, memory);
     tcase_add_checked_fixture(counters, setup, teardown);
