@@ -37,6 +37,13 @@ static void remove_files(connection *conn, commitlog *core, const char *schema,
         commitlog_destroy(core);
 }
 
+/* A reader may have kept files that were to go: the next commit tries again. */
+static void look_again(connection *conn)
+{
+    for (log_handle *at = conn->handles; at != NULL; at = at->next)
+        at->wants_drop_check = 1;
+}
+
 static int on_commit(sqlite3_vtab *base)
 {
     connection *conn = ((drop_table *)base)->conn;
@@ -49,8 +56,7 @@ static int on_commit(sqlite3_vtab *base)
         if (drop->is_dropped) {
             transaction_rollback(handle);
             remove_files(conn, handle->core, handle->schema, handle->database_path);
-            for (log_handle *at = conn->handles; at != NULL; at = at->next)
-                at->wants_drop_check = 1; /* a reader may have kept the files */
+            look_again(conn);
         } else {
             transaction_commit(handle);
         }
@@ -232,6 +238,8 @@ void drop_find_leftovers(log_handle *handle)
 
 void drop_remove_leftovers(connection *conn)
 {
+    if (conn->leftovers != NULL)
+        look_again(conn);
     for (dropped_log *drop = conn->leftovers; drop != NULL; drop = drop->next)
         remove_files(conn, drop->core, drop->schema, drop->database_path);
     drop_forget_leftovers(conn);
@@ -276,7 +284,8 @@ static int disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
-/* It has no rows and no use but the INSERT: every other statement finds no plan, and so no cursor. */
+/* It has no rows and no use but the INSERT: every other statement finds no plan, and so no cursor.
+ */
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     (void)base, (void)info;

@@ -250,6 +250,7 @@ void transaction_commit(log_handle *handle)
 {
     if (!commitlog_in_transaction(handle->core))
         return;
+    commitlog_forget_before(handle->core, commitlog_start_offset(handle->core));
     commitlog_commit(handle->core);
     collect(handle);
     drop_remove_leftovers(handle->conn);

@@ -265,8 +265,8 @@ static int deleted_mappings(void)
 
 static const char *const trims[] = {
     "INSERT INTO x(x, offset) VALUES('delete-records', 30)",
-    "BEGIN; INSERT INTO x(x, offset) VALUES('delete-records', 30);"
-    "INSERT INTO x(value) VALUES('more'); COMMIT",
+    ("BEGIN; INSERT INTO x(x, offset) VALUES('delete-records', 30);"
+     "INSERT INTO x(value) VALUES('more'); COMMIT"),
     "DELETE FROM x WHERE offset < 30",
     "DELETE FROM x",
 };
@@ -351,6 +351,20 @@ START_TEST(waiting_files_cost_a_small_commit_nothing)
 END_TEST
 
 /* ---- copies in memory ------------------------------------------------------------------------ */
+
+static void setup_memory(void)
+{
+    facts_setup();
+    setenv("TMPDIR", facts_path(""), 1);
+}
+
+/* Neither the logs nor those of the copies are left behind. */
+static void teardown_memory(void)
+{
+    unsetenv("TMPDIR");
+    ck_assert_int_eq(glue_count("", ""), 0);
+    facts_teardown();
+}
 
 static sqlite3 *open_memory(const char *uri)
 {
@@ -561,6 +575,7 @@ Suite *make_suite(void)
     tcase_add_loop_test(files, waiting_files_cost_a_small_commit_nothing, 0, 2);
     tcase_add_loop_test(files, link_to_the_logs_of_another_database, 0, 2);
     suite_add_tcase(suite, files);
+    tcase_add_checked_fixture(memory, setup_memory, teardown_memory);
     tcase_add_loop_test(memory, copy_of_a_database_in_memory_has_no_log, 0, 4);
     tcase_add_loop_test(memory, connections_to_one_database_in_memory_share_its_log, 0, 2);
     suite_add_tcase(suite, memory);
