@@ -158,8 +158,9 @@ static int parse_one(char *text, log_options *values, unsigned *seen, char **ret
     }
     *seen |= 1u << (which - options);
     if (!parse_quantity(value, which->kind, &number)) {
-        *ret_message = sqlite3_mprintf("commitlog: %s=\"%s\": expected %s", which->name, value,
-                                       unit_words[which->kind]);
+        *ret_message = sqlite3_mprintf(
+            "commitlog: %s=\"%s\": expected %s, from %lld to %lld", which->name, value,
+            unit_words[which->kind], (sqlite3_int64)which->minimum, (sqlite3_int64)which->maximum);
         return SQLITE_ERROR;
     }
     if (number < which->minimum || number > which->maximum || number == INT64_MAX) {

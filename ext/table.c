@@ -7,8 +7,10 @@
 
 #include <string.h>
 
-static const char *const column_names[COLUMN_COUNT - 1] = {
-    "offset", "timestamp", "key", "value", "headers", "segment", "position", "size"};
+/* Those that a table is declared with, and SQLite's own for the rowid. */
+static const char *const column_names[] = {"offset",  "timestamp", "key",      "value",
+                                           "headers", "segment",   "position", "size",
+                                           "rowid",   "oid",       "_rowid_"};
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
@@ -61,11 +63,11 @@ static int disconnect(sqlite3_vtab *base)
 /* The hidden command column is named like the table, so that name must not be taken. */
 static int check_name(const char *name, char **ret_message)
 {
-    for (int i = 0; i < COLUMN_COUNT - 1; i++) {
+    for (size_t i = 0; i < sizeof column_names / sizeof *column_names; i++) {
         if (sqlite3_stricmp(name, column_names[i]) == 0) {
             *ret_message = sqlite3_mprintf(
                 "commitlog: a log cannot be named %s, like one of its columns: offset, timestamp, "
-                "key, value, headers, segment, position, size",
+                "key, value, headers, segment, position, size, rowid, oid, _rowid_",
                 name);
             return SQLITE_ERROR;
         }

@@ -103,6 +103,8 @@ if [ "$(head -n 100 "$input" | LC_ALL=C grep -acE "$request")" -ge \
 fi
 
 {
+    [ ! -s "$database" ] ||
+        echo ".print \"\" \"$(basename "$database" | tr -d '"\\\\') is there already: appending to its log. Remove it to start over.\""
     echo ".load $(quoted "$extension")"
     echo ".parameter set @file $(quoted "readfile('${input//\'/\'\'}')")"
     echo ".read $(quoted "$top/sql/split_lines.sql")"

@@ -27,7 +27,7 @@ static uint64_t counts[KIND_MAX][OUTCOME_SKIPPED];
 
 static void choose_configuration(world *w)
 {
-    static const char *const sizes[] = {"4KiB", "4KiB", "8KiB", "16KiB", "64KiB", "1MiB"};
+    static const unsigned sizes_kib[] = {4, 4, 8, 16, 64, 1024};
     static const char *const modes[] = {"wal", "wal", "wal", "delete", "truncate", "memory"};
     static const char *const synchronous[] = {"OFF", "OFF", "OFF", "NORMAL", "FULL"};
     static const char *const encodings[] = {"UTF-8", "UTF-8", "UTF-8", "UTF-16le"};
@@ -41,8 +41,9 @@ static void choose_configuration(world *w)
     w->encoding = RANDOM_OF(w, encodings);
     w->retention_records = 0;
     w->message_bytes_max = prng_chance(&w->random, 60) ? 20000 : 0;
-    sqlite3_str_appendf(create, "CREATE VIRTUAL TABLE %%s USING commitlog(segment_bytes='%s'",
-                        RANDOM_OF(w, sizes));
+    w->segment_kib = sizes_kib[prng_below(&w->random, sizeof sizes_kib / sizeof *sizes_kib)];
+    sqlite3_str_appendf(create, "CREATE VIRTUAL TABLE %%s USING commitlog(segment_bytes='%uKiB'",
+                        w->segment_kib);
     if (w->message_bytes_max > 0) {
         sqlite3_str_appendf(create, ", max.message.bytes=%llu",
                             (unsigned long long)w->message_bytes_max);

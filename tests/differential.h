@@ -98,6 +98,7 @@ typedef struct {
     const char *encoding;
     uint64_t retention_records; /* 0: none */
     uint64_t message_bytes_max; /* 0: not limited */
+    unsigned segment_kib;       /* a segment is full at this size */
     bool in_memory;
     int64_t start_hint; /* about where the log starts and ends, for the generator only */
     int64_t next_hint;

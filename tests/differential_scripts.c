@@ -295,13 +295,13 @@ outcome kind_commit_hook(world *w, pair *p)
     return common;
 }
 
-/* The segments must join without a gap up to the log's end. */
+/* The segments must join without a gap up to the log's end, and rotate at their size. */
 outcome kind_segments(world *w, pair *p)
 {
     static const char sql[] =
-        "SELECT base_offset, records, state, file FROM commitlog_segments(...) "
+        "SELECT base_offset, records, state, file, bytes FROM commitlog_segments(...) "
         "ORDER BY base_offset";
-    char *text = sqlite3_mprintf("SELECT base_offset, records, state, file "
+    char *text = sqlite3_mprintf("SELECT base_offset, records, state, file, bytes "
                                  "FROM commitlog_segments(%Q) ORDER BY base_offset",
                                  w->name);
     int64_t next = oracle_next(w, p);
@@ -314,13 +314,19 @@ outcome kind_segments(world *w, pair *p)
     sqlite3_free(text);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         int64_t base = sqlite3_column_int64(statement, 0);
-        int64_t end = base + sqlite3_column_int64(statement, 1);
+        int64_t records = sqlite3_column_int64(statement, 1);
+        int64_t end = base + records;
+        int64_t bytes = sqlite3_column_int64(statement, 4);
         bool active = strcmp((const char *)sqlite3_column_text(statement, 2), "active") == 0;
         char digits[32];
 
         if (expected >= 0 && base != expected) {
             mismatch(w, p, sql, "a segment starts at %" PRId64 ", the last one ended at %" PRId64,
                      base, expected);
+        }
+        if (records > 1 && bytes > (int64_t)w->segment_kib * 1024) {
+            mismatch(w, p, sql, "segment %" PRId64 " has %" PRId64 " bytes, and is full at %u KiB",
+                     base, bytes, w->segment_kib);
         }
         sqlite3_snprintf(sizeof(digits), digits, "/%020lld", (long long)base);
         if (strstr((const char *)sqlite3_column_text(statement, 3), digits) == NULL) {

@@ -161,6 +161,8 @@ CREATE VIRTUAL TABLE headers USING commitlog;
 CREATE VIRTUAL TABLE segment USING commitlog;
 CREATE VIRTUAL TABLE position USING commitlog;
 CREATE VIRTUAL TABLE size USING commitlog;
+CREATE VIRTUAL TABLE rowid USING commitlog;
+CREATE VIRTUAL TABLE "_ROWID_" USING commitlog;
 CREATE VIRTUAL TABLE VALUE USING commitlog;
 CREATE VIRTUAL TABLE "Offset" USING commitlog;
 SELECT count(*) FROM sqlite_schema
