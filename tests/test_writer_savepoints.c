@@ -2,68 +2,12 @@
  * The transaction when something is taken back: savepoints, rollback, and a commit that did not
  * come about and is tried again.
  */
-#include "check_main.h"
-
-#include "fault_os.h"
-#include "memory_catalog.h"
+#include "writer_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { SEGMENT_BYTES = COMMITLOG_SEGMENT_BYTES_MIN };
-
-static memory_catalog catalog;
-static commitlog *log_handle;
-static failure why;
-
-/* Of the last sync. */
-static commitlog_state state;
-static const commitlog_segment *segments;
-static size_t segment_count;
-
-static void setup(void)
-{
-    memory_setup(&catalog, SEGMENT_BYTES);
-    log_handle = memory_open(&catalog);
-    segment_count = 0;
-}
-
-static void teardown(void)
-{
-    commitlog_close(log_handle);
-    memory_teardown(&catalog);
-}
-
-static status sync_now(void)
-{
-    why.text[0] = '\0';
-    return commitlog_sync(log_handle, &state, &segments, &segment_count, &why);
-}
-
-static void append(unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        memory_append(log_handle, 60);
-}
-
-static void flush(void)
-{
-    ck_assert_int_eq(commitlog_flush(log_handle, &why), STATUS_OK);
-}
-
-static void savepoint(int number)
-{
-    ck_assert_int_eq(commitlog_savepoint(log_handle, number, &why), STATUS_OK);
-}
-
-static void begin_at(unsigned count)
-{
-    if (count > 0)
-        memory_append_and_commit(&catalog, log_handle, count, 60);
-    memory_begin(&catalog, log_handle);
-}
 
 /* ---- savepoints ------------------------------------------------------------------------------ */
 
@@ -411,7 +355,7 @@ Suite *make_suite(void)
     Suite *suite = suite_create("writer_savepoints");
     TCase *all = tcase_create("all");
 
-    tcase_add_checked_fixture(all, setup, teardown);
+    tcase_add_checked_fixture(all, writer_setup, writer_teardown);
     tcase_add_test(all, a_rollback_cuts_the_staging);
     tcase_add_test(all, release_and_set_again);
     tcase_add_test(all, an_unknown_savepoint_is_the_beginning);
