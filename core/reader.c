@@ -180,22 +180,39 @@ static status enter_segment(commitlog_reader *reader, uint64_t offset, failure *
     return STATUS_OK;
 }
 
-/* A range within one segment that is mapped needs no pin: the mapping keeps the bytes. */
-static bool stand_in_mapped_segment(commitlog_reader *reader)
+/*
+ * Step 14. A range within one segment that is mapped needs no pin: the mapping keeps the bytes.
+ * Else pin, and only then see whether the lowest segment is there: files go in ascending order, so
+ * with it all are. If it is mapped, nobody will open it, so its name is looked for here.
+ */
+static status secure_range(commitlog_reader *reader, bool is_staged, failure *why)
 {
+    commitlog *log = reader->log;
     commitlog_segment row;
-    segment *seg;
+    segment *seg = NULL;
+    status result;
 
-    if (commitlog_reader_segment(reader, reader->first, &row, NULL) != STATUS_OK ||
-        reader->end - row.base_offset > row.record_count)
-        return false;
-    seg = log_find_segment(reader->log, &row);
-    if (seg == NULL)
-        return false;
-    reader->seg = seg;
-    reader->row = row;
-    reader->next_offset = UINT64_MAX;
-    return true;
+    if (commitlog_reader_segment(reader, reader->first, &row, NULL) == STATUS_OK)
+        seg = log_find_segment(log, &row);
+    if (seg != NULL && reader->end - row.base_offset <= row.record_count) {
+        reader->seg = seg;
+        reader->row = row;
+        reader->next_offset = UINT64_MAX;
+        return STATUS_OK;
+    }
+    result = log_open_directory(log, false, why);
+    if (result == STATUS_OK)
+        result = pin(log, reader->first, why);
+    else if (result == STATUS_NO_LOG && is_staged)
+        result = STATUS_OK; /* no segment yet: readers_pin() follows */
+    if (result == STATUS_OK && seg != NULL && !log->os->exists(log->directory, row.name)) {
+        if (log->readers == NULL)
+            unpin(log);
+        result = segment_missing(log->os, log->directory, &row, why);
+    }
+    if (seg != NULL)
+        log_put_segment(log, seg);
+    return result;
 }
 
 status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
@@ -210,13 +227,8 @@ status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
     reader->log = log;
     reader->first = first;
     reader->end = end;
-    if (first < end && !stand_in_mapped_segment(reader)) {
-        result = log_open_directory(log, false, why);
-        if (result == STATUS_OK)
-            result = pin(log, first, why);
-        else if (result == STATUS_NO_LOG && is_staged)
-            result = STATUS_OK; /* no segment yet: readers_pin() follows */
-    }
+    if (first < end)
+        result = secure_range(reader, is_staged, why);
     if (result != STATUS_OK) {
         free(reader);
         return result;

@@ -36,6 +36,15 @@ void segment_close(segment *seg)
     free(seg);
 }
 
+status segment_missing(const os *os, os_directory *directory, const commitlog_segment *row,
+                       failure *why)
+{
+    return fail(why, STATUS_TRIMMED,
+                "segment %s/%s is missing: it was trimmed by retention after this snapshot of "
+                "the database began, or somebody removed it",
+                os->directory_path(directory), row->name);
+}
+
 /* Map the .log and hold it against the row. */
 static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_bytes, failure *why)
 {
@@ -45,10 +54,7 @@ static status open_log(segment *seg, const commitlog_segment *row, uint64_t map_
         mapped_file_open(&seg->log, seg->os, seg->directory, row->name, size, &file_bytes, why);
 
     if (result == STATUS_NOT_FOUND)
-        return fail(why, STATUS_TRIMMED,
-                    "segment %s/%s is missing: it was trimmed by retention after this snapshot of "
-                    "the database began, or somebody removed it",
-                    seg->os->directory_path(seg->directory), row->name);
+        return segment_missing(seg->os, seg->directory, row, why);
     if (result != STATUS_OK)
         return result;
     /* Somebody cut it short: what is left can be read. */

@@ -56,6 +56,10 @@ status segment_open(const os *os, os_directory *directory, bool may_write,
                     uint64_t map_bytes, size_t *mark_bytes, segment **ret,
                     failure *why) STATUS_MUST_CHECK;
 
+/* Fails with STATUS_TRIMMED, and says so of this segment. */
+status segment_missing(const os *os, os_directory *directory, const commitlog_segment *row,
+                       failure *why) STATUS_MUST_CHECK;
+
 /* Accepts NULL. */
 void segment_close(segment *seg);
 

@@ -502,6 +502,28 @@ START_TEST(exclusive_locking_mode_works)
 }
 END_TEST
 
+/* The oldest segments are mapped already, from an earlier statement; that they can be read must not
+ * hide that those behind them are gone. The statement fails before its first row, not amid them. */
+START_TEST(mapped_segments_do_not_hide_a_trim)
+{
+    append(db, 30);
+    ROWS(db, summary, "30|0|29|30000");
+    MUST(db, "CREATE TABLE t(a); BEGIN; SELECT count(*) FROM t");
+    MUST(other, "INSERT INTO x(x, offset) VALUES('delete-records', 25)");
+    ck_assert_int_lt(glue_count("test.db-commitlog", ".log"), 4);
+    sqlite3_stmt *statement =
+        glue_prepare(db, _i == 0 ? "SELECT offset, value FROM x"
+                                 : "SELECT offset, value FROM x ORDER BY offset DESC");
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ERROR);
+    HAS(sqlite3_errmsg(db), TRIMMED);
+    sqlite3_finalize(statement);
+    /* One record that is mapped is still there to be read. */
+    ROWS(db, "SELECT offset, length(value) FROM x WHERE offset = 0", "0|1000");
+    MUST(db, "COMMIT");
+    ROWS(db, summary, "5|25|29|5000");
+}
+END_TEST
+
 Suite *make_suite(void)
 {
     Suite *suite = suite_create("glue_snapshot");
@@ -526,6 +548,7 @@ Suite *make_suite(void)
     suite_add_tcase(suite, selects);
     tcase_add_checked_fixture(snapshots, setup, teardown);
     tcase_add_test(snapshots, reader_keeps_its_snapshot_while_another_appends);
+    tcase_add_loop_test(snapshots, mapped_segments_do_not_hide_a_trim, 0, 2);
     tcase_add_loop_test(snapshots, running_select_over_trimmed_segments_returns_all_rows, 0, 2);
     tcase_add_loop_test(snapshots, what_a_reader_held_up_goes_with_a_later_commit, 0, 2);
     tcase_add_test(snapshots, a_select_of_the_newest_records_pins_only_those);
