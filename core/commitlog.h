@@ -242,7 +242,8 @@ typedef struct {
  * Open a reader over the offsets [first, end) of the caller's snapshot. The segments are pinned: no
  * process removes one that the reader may still need.
  *
- * Returns STATUS_NO_LOG; STATUS_NO_MEMORY; STATUS_CANT_OPEN, STATUS_IO.
+ * Returns STATUS_NO_LOG; STATUS_TRIMMED if the snapshot is older than a trim whose files are gone;
+ * STATUS_NO_MEMORY; STATUS_CANT_OPEN, STATUS_IO.
  */
 status commitlog_reader_open(commitlog *log, uint64_t first, uint64_t end,
                              commitlog_reader **ret_reader, failure *why) STATUS_MUST_CHECK;

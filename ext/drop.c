@@ -17,7 +17,7 @@
 struct dropped_log {
     dropped_log *next;
     log_handle *handle;           /* referenced; NULL for a leftover */
-    commitlog *core;              /* of the handle; owned for a leftover */
+    commitlog *core;              /* of a leftover, owned */
     int is_dropped;               /* 0: a rollback to a savepoint has brought the table back */
     int depth;                    /* savepoints that were open when it was dropped, and still are */
     char *schema, *database_path; /* of a leftover */

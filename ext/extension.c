@@ -6,7 +6,7 @@
 #include "glue.h"
 SQLITE_EXTENSION_INIT1
 
-#define SQLITE_VERSION_OLDEST 3038000 /* OFFSET constraints, sqlite3_error_offset's generation */
+#define SQLITE_VERSION_OLDEST 3038000 /* xBestIndex is told of OFFSET */
 
 #ifdef _WIN32
 #define COMMITLOG_EXPORT __declspec(dllexport)

@@ -224,7 +224,6 @@ struct log_table {
     char *schema, *name;
     log_options options;
     log_handle *handle; /* NULL until needed: a table must connect, and drop, whatever its state */
-    sqlite3_int64 max_message_bytes;
 };
 
 extern const sqlite3_module table_module;
